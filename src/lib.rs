@@ -1,0 +1,19 @@
+//! longhaul: real two-party private inference over an emulated wide-area link, metered exactly.
+//!
+//! Dependencies point one way (a test scans the `use crate::` lines):
+//!
+//! ```text
+//! units <- crypto <- ring ─┐
+//! units <- link ───────────┴─ protocol <- nn <- run <- cli
+//!                              scenario, report: know only what lies below them
+//! ```
+
+pub mod crypto;
+pub mod link;
+pub mod nn;
+pub mod protocol;
+pub mod report;
+pub mod ring;
+pub mod run;
+pub mod scenario;
+pub mod units;

@@ -1,0 +1,3 @@
+//! Networks: graphs, import, reference, and the secure executor.
+
+pub mod graph;

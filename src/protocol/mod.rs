@@ -1,0 +1,5 @@
+//! Two-party protocols.
+
+mod function;
+
+pub use function::{Function, Polynomial};

@@ -1,0 +1,85 @@
+//! Shapes of the linear maps, shared by the ring kernels, the protocols and the networks.
+//!
+//! Tensors are `[height][width][channels]` (NHWC with N = 1); convolution weights are
+//! `[kernel_h][kernel_w][in_channels][out_channels]`, dense weights `[outputs][inputs]`.
+
+/// A two-dimensional convolution, groups = 1, dilation = 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    /// Input height in pixels.
+    pub in_h: usize,
+    /// Input width in pixels.
+    pub in_w: usize,
+    /// Input channels.
+    pub in_c: usize,
+    /// Output channels.
+    pub out_c: usize,
+    /// Kernel height.
+    pub kernel_h: usize,
+    /// Kernel width.
+    pub kernel_w: usize,
+    /// Stride in both directions.
+    pub stride: usize,
+    /// Zero padding: top, left, bottom, right.
+    pub padding: [usize; 4],
+}
+
+/// A linear map without bias.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LinearShape {
+    /// A convolution.
+    Conv2d(ConvShape),
+    /// A fully connected layer.
+    Dense {
+        /// Input length.
+        inputs: usize,
+        /// Output length.
+        outputs: usize,
+    },
+}
+
+impl ConvShape {
+    /// Output height in pixels.
+    pub fn out_h(&self) -> usize {
+        (self.in_h + self.padding[0] + self.padding[2] - self.kernel_h) / self.stride + 1
+    }
+
+    /// Output width in pixels.
+    pub fn out_w(&self) -> usize {
+        (self.in_w + self.padding[1] + self.padding[3] - self.kernel_w) / self.stride + 1
+    }
+}
+
+impl LinearShape {
+    /// Input elements.
+    pub fn inputs(&self) -> usize {
+        match self {
+            LinearShape::Conv2d(c) => c.in_h * c.in_w * c.in_c,
+            LinearShape::Dense { inputs, .. } => *inputs,
+        }
+    }
+
+    /// Output elements.
+    pub fn outputs(&self) -> usize {
+        match self {
+            LinearShape::Conv2d(c) => c.out_h() * c.out_w() * c.out_c,
+            LinearShape::Dense { outputs, .. } => *outputs,
+        }
+    }
+
+    /// Weights (no bias).
+    pub fn weights(&self) -> usize {
+        match self {
+            LinearShape::Conv2d(c) => c.kernel_h * c.kernel_w * c.in_c * c.out_c,
+            LinearShape::Dense { inputs, outputs } => inputs * outputs,
+        }
+    }
+
+    /// Multiply-adds of one application, padding included.
+    pub fn macs(&self) -> u64 {
+        match self {
+            LinearShape::Conv2d(c) => (c.out_h() * c.out_w() * self.weights()) as u64,
+            LinearShape::Dense { .. } => self.weights() as u64,
+        }
+    }
+}
