@@ -1,1 +1,7 @@
-//! (being written)
+//! Symmetric primitives: blocks and seeded randomness. No communication.
+
+mod block;
+mod prg;
+
+pub use block::Block;
+pub use prg::{Prg, Seed};
