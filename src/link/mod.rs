@@ -1,1 +1,26 @@
-//! (being written)
+//! The link between the parties: pure link models, clocks, the channel and its meter.
+//!
+//! * `model`: `(sent_at, bytes) -> arrives_at`, a state machine per direction; no sleeping, no clock.
+//! * `fabric`: carries messages between the parties' threads, decides who runs, bounds memory.
+//! * `endpoint`: what one party holds: its clocks, its meter and its end of every channel.
+//! * `wait`: waiting until an instant, precise to tens of microseconds.
+
+mod clock;
+mod endpoint;
+mod error;
+mod fabric;
+mod ideal;
+mod ledger;
+mod model;
+mod party;
+mod run;
+mod wait;
+
+pub use clock::{ClockMode, ComputeMode};
+pub use endpoint::{Captured, Endpoint};
+pub use error::LinkError;
+pub use ledger::{AccountTotals, Digests, Ledger, Mark, Traffic};
+pub use model::{LinkModel, LinkParameters, ModelEntry, find_model, models};
+pub use party::{Party, Phase};
+pub use run::{Execution, LinkConfig, PartyFailure, run_parties};
+pub use wait::wait_until;

@@ -1,3 +1,4 @@
 //! Networks: graphs, import, reference, and the secure executor.
 
 pub mod graph;
+pub mod secure;

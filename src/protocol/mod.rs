@@ -1,5 +1,19 @@
-//! Two-party protocols.
+//! Two-party protocols: straight-line, blocking code over a [`Session`].
 
+pub mod activation;
+mod boolean;
+mod cost;
+mod dealer;
+mod error;
 mod function;
+pub mod linear;
+mod masked_open;
+mod session;
+mod spill;
 
+pub use cost::{Cost, PhaseCost};
+pub use dealer::Dealer;
+pub use error::ProtocolError;
 pub use function::{Function, Polynomial};
+pub use session::{Dealt, Session};
+pub use spill::{Kept, MaterialStore};

@@ -1,0 +1,268 @@
+//! One party's end of every channel, with its clocks and its meter.
+
+use super::clock::Stopwatch;
+use super::fabric::{Fabric, Message};
+use super::ledger::{AccountTotals, Ledger, Mark};
+use super::run::LinkConfig;
+use super::{ClockMode, ComputeMode, LinkError, LinkModel, Party, Phase};
+use crate::units::Nanos;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A received message, kept when [`LinkConfig::capture`] is set.
+#[derive(Clone, Debug)]
+pub struct Captured {
+    /// Phase.
+    pub phase: Phase,
+    /// The receiver's layer.
+    pub layer: u32,
+    /// Sender.
+    pub from: Party,
+    /// Payload.
+    pub bytes: Vec<u8>,
+}
+
+/// One direction of one phase: the link as it is, and as it would be if computing were free.
+struct Direction {
+    actual: Box<dyn LinkModel>,
+    floor: Box<dyn LinkModel>,
+    digest: blake3::Hasher,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Account {
+    totals: AccountTotals,
+    /// Depth of the deepest message received.
+    depth: u32,
+    /// Wall clock: the common start.
+    epoch: Option<Instant>,
+}
+
+/// What a party's thread is given: blocking, first-in first-out `send` and `recv`, nothing else.
+pub struct Endpoint {
+    me: Party,
+    fabric: Arc<Fabric>,
+    mode: ClockMode,
+    compute: ComputeMode,
+    stopwatch: Stopwatch,
+    accounts: [Account; 3],
+    directions: BTreeMap<(Phase, Party), Direction>,
+    phase: Phase,
+    layer: u32,
+    ledger: Ledger,
+    captured: Option<Vec<Captured>>,
+}
+
+impl Endpoint {
+    /// To be called on the party's own thread: waits for its first turn.
+    pub(super) fn start(
+        me: Party,
+        fabric: Arc<Fabric>,
+        config: &LinkConfig,
+    ) -> Result<Endpoint, LinkError> {
+        let directions = Phase::ALL
+            .into_iter()
+            .flat_map(|phase| {
+                Party::ALL
+                    .into_iter()
+                    .filter(|to| *to != me)
+                    .map(move |to| (phase, to))
+            })
+            .map(|(phase, to)| {
+                let direction = Direction {
+                    actual: config.direction(me, to),
+                    floor: config.direction(me, to),
+                    digest: blake3::Hasher::new(),
+                };
+                ((phase, to), direction)
+            })
+            .collect();
+        fabric.start(me)?;
+        let lateness = Histogram::new(3).expect("three significant digits are supported");
+        let ledger = Ledger {
+            sent: BTreeMap::new(),
+            marks: Vec::new(),
+            accounts: Default::default(),
+            digests: BTreeMap::new(),
+            lateness,
+        };
+        let mut endpoint = Endpoint {
+            me,
+            fabric,
+            mode: config.clock,
+            compute: config.compute,
+            stopwatch: Stopwatch::start(),
+            accounts: Default::default(),
+            directions,
+            phase: Phase::Setup,
+            layer: 0,
+            ledger,
+            captured: config.capture.then(Vec::new),
+        };
+        endpoint.open_phase(Phase::Setup)?;
+        Ok(endpoint)
+    }
+
+    /// Who this is.
+    pub fn party(&self) -> Party {
+        self.me
+    }
+
+    /// The phase under way.
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Which clock runs.
+    pub fn clock(&self) -> ClockMode {
+        self.mode
+    }
+
+    /// Goes on in `phase` at `layer`; both are what the meter books the following messages on.
+    ///
+    /// # Errors
+    /// Under the wall clock the first entry of a phase waits for the other parties, who may have failed.
+    pub fn enter(&mut self, phase: Phase, layer: u32) -> Result<(), LinkError> {
+        self.charge();
+        self.ledger.marks.push(Mark {
+            phase: self.phase,
+            layer: self.layer,
+            now: self.accounts[self.phase.index()].totals.now,
+        });
+        (self.phase, self.layer) = (phase, layer);
+        self.open_phase(phase)?;
+        self.stopwatch.resume();
+        Ok(())
+    }
+
+    fn open_phase(&mut self, phase: Phase) -> Result<(), LinkError> {
+        if self.mode == ClockMode::Wall && self.accounts[phase.index()].epoch.is_none() {
+            self.accounts[phase.index()].epoch = Some(self.fabric.barrier(self.me, phase)?);
+        }
+        Ok(())
+    }
+
+    /// Sends one message.
+    ///
+    /// # Errors
+    /// [`LinkError::PeerFailed`], [`LinkError::Cancelled`].
+    pub fn send(&mut self, to: Party, bytes: Vec<u8>) -> Result<(), LinkError> {
+        self.charge();
+        let account = &self.accounts[self.phase.index()];
+        let direction = self
+            .directions
+            .get_mut(&(self.phase, to))
+            .expect("a party has a direction to every other party");
+        let length = bytes.len() as u64;
+        direction
+            .digest
+            .update(&length.to_le_bytes())
+            .update(&bytes);
+        let message = Message {
+            phase: self.phase,
+            depth: account.depth + 1,
+            arrives_at: direction.actual.arrival(account.totals.now, length),
+            floor_arrives_at: direction.floor.arrival(account.totals.floor, length),
+            bytes,
+        };
+        let traffic = self
+            .ledger
+            .sent
+            .entry((self.phase, self.layer, to))
+            .or_default();
+        traffic.bytes += length;
+        traffic.messages += 1;
+        traffic.depth = traffic.depth.max(message.depth);
+        self.fabric.send(self.me, to, message)?;
+        self.stopwatch.resume();
+        Ok(())
+    }
+
+    /// Receives the next message from `from`, which must have `expected` bytes.
+    ///
+    /// # Errors
+    /// [`LinkError::WrongLength`], [`LinkError::WrongPhase`], and whatever ended the peer.
+    pub fn recv(&mut self, from: Party, expected: usize) -> Result<Vec<u8>, LinkError> {
+        self.charge();
+        let message = self.fabric.recv(self.me, from, self.phase)?;
+        if message.phase != self.phase {
+            return Err(LinkError::WrongPhase {
+                from,
+                expected: self.phase,
+                actual: message.phase,
+            });
+        }
+        if message.bytes.len() != expected {
+            return Err(LinkError::WrongLength {
+                from,
+                phase: self.phase,
+                layer: self.layer,
+                expected,
+                actual: message.bytes.len(),
+            });
+        }
+        self.arrive(&message)?;
+        if let Some(captured) = &mut self.captured {
+            captured.push(Captured {
+                phase: self.phase,
+                layer: self.layer,
+                from,
+                bytes: message.bytes.clone(),
+            });
+        }
+        self.stopwatch.resume();
+        Ok(message.bytes)
+    }
+
+    /// Moves this party's clocks to the message's arrival; under the wall clock by really waiting.
+    fn arrive(&mut self, message: &Message) -> Result<(), LinkError> {
+        let account = &mut self.accounts[self.phase.index()];
+        account.depth = account.depth.max(message.depth);
+        account.totals.floor = account.totals.floor.max(message.floor_arrives_at);
+        match account.epoch {
+            None => account.totals.now = account.totals.now.max(message.arrives_at),
+            Some(epoch) => {
+                let deadline = epoch + Duration::from_nanos(message.arrives_at.0);
+                let was_waiting = account.totals.now < message.arrives_at;
+                self.fabric.pause_until(deadline)?;
+                account.totals.now = Nanos(epoch.elapsed().as_nanos() as u64);
+                if was_waiting {
+                    self.ledger
+                        .lateness
+                        .saturating_record(account.totals.now.0 - message.arrives_at.0);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Books what the party computed since the last channel call.
+    fn charge(&mut self) {
+        let elapsed = self.stopwatch.lap();
+        let account = &mut self.accounts[self.phase.index()];
+        account.totals.compute.0 += self.compute.charge(elapsed).0;
+        match account.epoch {
+            None => account.totals.now.0 += self.compute.charge(elapsed).0,
+            Some(epoch) => account.totals.now = Nanos(epoch.elapsed().as_nanos() as u64),
+        }
+    }
+
+    /// Ends the party's part and gives what it recorded.
+    pub(super) fn finish(mut self) -> (Ledger, Vec<Captured>) {
+        self.charge();
+        self.ledger.marks.push(Mark {
+            phase: self.phase,
+            layer: self.layer,
+            now: self.accounts[self.phase.index()].totals.now,
+        });
+        self.ledger.accounts = self.accounts.map(|account| account.totals);
+        self.ledger.digests = self
+            .directions
+            .iter()
+            .map(|(key, direction)| (*key, direction.digest.finalize()))
+            .collect();
+        (self.ledger, self.captured.unwrap_or_default())
+    }
+}

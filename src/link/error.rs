@@ -1,0 +1,75 @@
+//! What can go wrong on a channel.
+
+use super::{Party, Phase};
+
+/// A failed channel operation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinkError {
+    /// The peer ended without sending what was awaited.
+    #[error(
+        "the {peer} closed its channel while the {me} was waiting for a message in the {phase} phase"
+    )]
+    Closed {
+        /// Who waited.
+        me: Party,
+        /// Who ended.
+        peer: Party,
+        /// In which phase.
+        phase: Phase,
+    },
+    /// Another party failed first; its error is the cause to read.
+    #[error("stopped because the {party} failed: {cause}")]
+    PeerFailed {
+        /// Who failed first.
+        party: Party,
+        /// Its error.
+        cause: String,
+    },
+    /// Every party waits for a message that nobody will send.
+    #[error("deadlock: {waiting}")]
+    Deadlock {
+        /// Who waits for whom.
+        waiting: String,
+    },
+    /// A message of the wrong length.
+    #[error(
+        "message from the {from} in the {phase} phase, layer {layer}: expected {expected} bytes, got {actual}"
+    )]
+    WrongLength {
+        /// Sender.
+        from: Party,
+        /// Phase of the message.
+        phase: Phase,
+        /// Layer being processed.
+        layer: u32,
+        /// Bytes that the protocol prescribes.
+        expected: usize,
+        /// Bytes that came.
+        actual: usize,
+    },
+    /// The sender was in another phase than the receiver.
+    #[error(
+        "the {from} sent a message of the {actual} phase where the {expected} phase was under way"
+    )]
+    WrongPhase {
+        /// Sender.
+        from: Party,
+        /// The receiver's phase.
+        expected: Phase,
+        /// The message's phase.
+        actual: Phase,
+    },
+    /// A party finished although messages for it were left unread.
+    #[error("the {to} finished without reading {bytes} bytes from the {from}")]
+    Unread {
+        /// Sender.
+        from: Party,
+        /// Receiver.
+        to: Party,
+        /// Bytes left over.
+        bytes: u64,
+    },
+    /// The user asked to stop.
+    #[error("cancelled")]
+    Cancelled,
+}

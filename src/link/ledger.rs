@@ -1,0 +1,83 @@
+//! What one party recorded: traffic, clocks and transcript digests.
+
+use super::{Party, Phase};
+use crate::units::Nanos;
+use hdrhistogram::Histogram;
+use std::collections::BTreeMap;
+
+/// Messages of one kind: same phase, layer and direction.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Messages.
+    pub messages: u64,
+    /// Largest causal depth.
+    pub depth: u32,
+}
+
+/// A party's clock when it left a layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The phase.
+    pub phase: Phase,
+    /// The layer it left.
+    pub layer: u32,
+    /// Its time in that phase.
+    pub now: Nanos,
+}
+
+/// A party's totals of one phase.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AccountTotals {
+    /// Its clock at the end.
+    pub now: Nanos,
+    /// Its clock had computing been free.
+    pub floor: Nanos,
+    /// Processor time it used.
+    pub compute: Nanos,
+}
+
+/// BLAKE3 digests of everything sent, by phase and receiver.
+pub type Digests = BTreeMap<(Phase, Party), blake3::Hash>;
+
+/// Everything one party recorded during an execution.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    /// What it sent.
+    pub sent: BTreeMap<(Phase, u32, Party), Traffic>,
+    /// When it left each layer, in order.
+    pub marks: Vec<Mark>,
+    /// Totals by [`Phase`] index.
+    pub accounts: [AccountTotals; 3],
+    /// Digests of what it sent.
+    pub digests: Digests,
+    /// Under the wall clock: how late deliveries were that the party was waiting for, in ns.
+    pub lateness: Histogram<u64>,
+}
+
+impl Ledger {
+    /// Bytes sent to `to` in `phase`.
+    pub fn bytes(&self, phase: Phase, to: Party) -> u64 {
+        self.sent
+            .iter()
+            .filter(|((p, _, t), _)| *p == phase && *t == to)
+            .map(|(_, traffic)| traffic.bytes)
+            .sum()
+    }
+
+    /// Largest causal depth of what was sent in `phase`.
+    pub fn depth(&self, phase: Phase) -> u32 {
+        self.sent
+            .iter()
+            .filter(|((p, ..), _)| *p == phase)
+            .map(|(_, traffic)| traffic.depth)
+            .max()
+            .unwrap_or(0)
+    }
+
+    /// The totals of `phase`.
+    pub fn account(&self, phase: Phase) -> AccountTotals {
+        self.accounts[phase.index()]
+    }
+}

@@ -1,0 +1,8 @@
+//! Secure execution of a network: lowered to a plan of steps, which each of the three parties walks.
+
+mod execute;
+mod local;
+mod plan;
+
+pub use execute::{Inference, Query, infer};
+pub use plan::{LayerInfo, Plan, PlanError, ServerWeights, lower};

@@ -1,0 +1,285 @@
+//! `fused`: truncation, ring lift and the whole polynomial from one opening.
+//!
+//! Functionality: shares of `y` (scale `input_bits`, `|y| < 2^62`) to shares of `P(y)` (scale
+//! `f = output_bits`), `P` of degree `d` with coefficients of `p` fractional bits.
+//!
+//! Source: longhaul's own. Powers of a dealer's mask as in HoneyBadgerMPC (Lu et al., CCS 2019, section 5) and
+//! ESPN (Diaa et al., USENIX Security 2024, section 4); new are the exact truncation from the same opening
+//! (`masked_open`) and the evaluation in Z_2^128, so that no power has to be pre-scaled.
+//!
+//! 1. Open `Y = y + 2^62 + r mod 2^64`; it gives `X` with `x = X - rho` (`x` at scale `f`).
+//! 2. `P(X - rho) = sum_j a_j(X) rho^j`: the `a_j` are public (a Taylor shift of `P` to `X`), the powers of
+//!    `rho` are shared over Z_2^128, for both candidates of `rho`. The sum has scale `d f + p`.
+//! 3. Both truncate their 128-bit shares locally by `(d-1) f + p` (SecureML, Mohassel and Zhang 2017, theorem 1)
+//!    and reduce mod 2^64. It fails with probability `|P| 2^(d f + p) / 2^127`: [`Fused::supports`] keeps that
+//!    below 2^-40 for `|P| < 8`.
+//!
+//! ```text
+//! offline  dealer -> both    keys; the client's share of rho^k, rho'^k, k = 1..d
+//!          client -> server  y_c + r_c
+//! online   server -> client  y_s + r_s + 2^62
+//! ```
+//!
+//! Security: semi-honest, non-colluding dealer. The client's half is masked by `r_c`, the server's by `r_s`,
+//! each uniform and unknown to the other party; `Y` is masked by `r = r_s + r_c`. Statistical failure as above.
+//!
+//! Cost for n activations: online 1 round, 8 n bytes down; offline 8 n bytes up; dealer 16 bytes to the
+//! server, 16 + 32 d n to the client.
+
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
+use crate::link::Party;
+use crate::protocol::linear::add_into;
+use crate::protocol::masked_open::{OFFSET, shifted_mask, truncated_opening};
+use crate::protocol::{Cost, Dealer, Function, PhaseCost, Polynomial, ProtocolError, Session};
+
+pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
+    id: "fused",
+    family: Family::Polynomial,
+    summary: "polynomial of any degree with truncation from one opening",
+    source: "longhaul; after HoneyBadgerMPC 2019 and ESPN 2024",
+    dealer: true,
+    exact: true,
+    // One unit of stochastic rounding in x times the slope of P, one unit of the final truncation.
+    tolerance_ulp: 16.0,
+    protocol: &Fused,
+};
+
+/// The failure of the last truncation stays below 2^-40 for results below 8: 127 - 40 - 3 bits.
+const MAX_PRODUCT_BITS: u32 = 84;
+
+struct Fused;
+
+impl ActivationProtocol for Fused {
+    fn supports(&self, spec: &ActivationSpec) -> Result<(), String> {
+        let Function::Polynomial(polynomial) = &spec.function else {
+            return Err("`fused` computes polynomials, not ReLU".into());
+        };
+        let bits = polynomial.degree() as u32 * spec.output_bits + polynomial.precision_bits;
+        if bits > MAX_PRODUCT_BITS {
+            return Err(format!(
+                "`fused` needs degree x frac_bits + precision_bits <= {MAX_PRODUCT_BITS}, here {} x {} + {} = {bits}; lower one of them",
+                polynomial.degree(),
+                spec.output_bits,
+                polynomial.precision_bits
+            ));
+        }
+        Ok(())
+    }
+
+    fn cost(&self, spec: &ActivationSpec) -> Cost {
+        let n = spec.elements as u64;
+        let degree = polynomial(spec).degree() as u64;
+        Cost {
+            offline: PhaseCost {
+                rounds: 2,
+                up: 8 * n,
+                down: 0,
+            },
+            online: PhaseCost {
+                rounds: 1,
+                up: 0,
+                down: 8 * n,
+            },
+            dealer_server: 16,
+            dealer_client: 16 + 32 * degree * n,
+            ..Cost::default()
+        }
+    }
+
+    fn setup(&self, _session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
+        Ok(Box::new(Fused))
+    }
+
+    fn deal(&self, dealer: &mut Dealer, spec: &ActivationSpec) -> Result<(), ProtocolError> {
+        let (n, degree) = (spec.elements, polynomial(spec).degree());
+        let (server_key, mut server) = dealer.key();
+        let (client_key, mut client) = dealer.key();
+        let mut r = server.words::<u64>(n);
+        add_into(&mut r, &client.words(n));
+        let mut powers = server.words::<u128>(n * 2 * degree);
+        if degree > 0 {
+            for (share, r) in powers.chunks_exact_mut(2 * degree).zip(r) {
+                let (rho, rho_wrapped) = shifted_mask(r, spec.shift());
+                subtract_from_powers(rho, &mut share[..degree]);
+                subtract_from_powers(rho_wrapped, &mut share[degree..]);
+            }
+        }
+        dealer.send::<u128>(Party::Server, Some(server_key), &[])?;
+        dealer.send(Party::Client, Some(client_key), &powers)?;
+        Ok(())
+    }
+}
+
+/// `share[k-1] = rho^k - share[k-1]`: the other party's share.
+fn subtract_from_powers(rho: i64, share: &mut [u128]) {
+    let rho = rho as i128 as u128;
+    let mut power = 1u128;
+    for share in share {
+        power = power.wrapping_mul(rho);
+        *share = power.wrapping_sub(*share);
+    }
+}
+
+fn polynomial(spec: &ActivationSpec) -> &Polynomial {
+    match &spec.function {
+        Function::Polynomial(polynomial) => polynomial,
+        Function::Relu => unreachable!("`supports` admits polynomials only"),
+    }
+}
+
+struct FusedMaterial {
+    spec: ActivationSpec,
+    /// What this party contributes to the opening: client `y_c + r_c`, server `r_s + 2^62` (`y_s` comes online).
+    half: Vec<u64>,
+    /// What the peer contributed offline: the client's half at the server, nothing at the client.
+    received: Vec<u64>,
+    /// Shares of `rho^1..rho^d, rho'^1..rho'^d` per element.
+    powers: Vec<u128>,
+}
+
+impl Activator for Fused {
+    fn preprocess(
+        &mut self,
+        session: &mut Session,
+        spec: &ActivationSpec,
+        client_share: &[u64],
+    ) -> Result<Box<dyn Material>, ProtocolError> {
+        let n = spec.elements;
+        let words = n * 2 * polynomial(spec).degree();
+        let (half, received, powers);
+        if session.is_server() {
+            let mut own = session.recv_dealt(16)?.prg();
+            half = own
+                .words::<u64>(n)
+                .into_iter()
+                .map(|r| r.wrapping_add(OFFSET))
+                .collect();
+            powers = own.words(words);
+            received = session.recv_words(n)?;
+        } else {
+            let mut dealt = session.recv_dealt(16 + words * 16)?;
+            let mut own = dealt.prg().words::<u64>(n);
+            add_into(&mut own, client_share);
+            session.send_words(&own)?;
+            (half, received, powers) = (own, Vec::new(), dealt.words(words));
+        }
+        Ok(Box::new(FusedMaterial {
+            spec: spec.clone(),
+            half,
+            received,
+            powers,
+        }))
+    }
+}
+
+impl Material for FusedMaterial {
+    fn online(
+        self: Box<Self>,
+        session: &mut Session,
+        mut share: Vec<u64>,
+    ) -> Result<Vec<u64>, ProtocolError> {
+        let mut opened = self.half;
+        if session.is_server() {
+            add_into(&mut opened, &share);
+            session.send_words(&opened)?;
+            add_into(&mut opened, &self.received);
+        } else {
+            add_into(&mut opened, &session.recv_words(share.len())?);
+        }
+        Evaluator::new(&self.spec, session.role()).run(&opened, &self.powers, &mut share);
+        Ok(share)
+    }
+}
+
+/// The kernel: a party's share of `P(X - rho)`, truncated, from opened values and shared powers.
+pub struct Evaluator {
+    /// Coefficients scaled so that every term of `P` has scale `d f + p`.
+    scaled: Vec<u128>,
+    shift: u32,
+    final_shift: u32,
+    party: Party,
+}
+
+impl Evaluator {
+    /// The kernel of `party` for a layer that [`ActivationProtocol::supports`] admits.
+    pub fn new(spec: &ActivationSpec, party: Party) -> Evaluator {
+        let polynomial = polynomial(spec);
+        let degree = polynomial.degree() as u32;
+        let scaled = polynomial
+            .coefficients
+            .iter()
+            .enumerate()
+            .map(|(k, &c)| ((c as i128) << ((degree - k as u32) * spec.output_bits)) as u128);
+        let total_bits = degree * spec.output_bits + polynomial.precision_bits;
+        Evaluator {
+            scaled: scaled.collect(),
+            shift: spec.shift(),
+            final_shift: total_bits - spec.output_bits,
+            party,
+        }
+    }
+
+    /// `output[i]` becomes the party's share for `opened[i]`, with `2 d` shared powers per element.
+    pub fn run(&self, opened: &[u64], powers: &[u128], output: &mut [u64]) {
+        match self.scaled.len() - 1 {
+            0 => self.run_degree::<0, 1>(opened, powers, output),
+            1 => self.run_degree::<1, 2>(opened, powers, output),
+            2 => self.run_degree::<2, 3>(opened, powers, output),
+            3 => self.run_degree::<3, 4>(opened, powers, output),
+            4 => self.run_degree::<4, 5>(opened, powers, output),
+            5 => self.run_degree::<5, 6>(opened, powers, output),
+            6 => self.run_degree::<6, 7>(opened, powers, output),
+            7 => self.run_degree::<7, 8>(opened, powers, output),
+            8 => self.run_degree::<8, 9>(opened, powers, output),
+            other => unreachable!("a scenario's polynomials have degree 8 at most, not {other}"),
+        }
+    }
+
+    /// `N = D + 1` coefficients; constants so that the loops unroll.
+    fn run_degree<const D: usize, const N: usize>(
+        &self,
+        opened: &[u64],
+        powers: &[u128],
+        output: &mut [u64],
+    ) {
+        let scaled: [u128; N] = self
+            .scaled
+            .as_slice()
+            .try_into()
+            .expect("chosen by the number of coefficients");
+        for (i, (&opened, output)) in opened.iter().zip(output).enumerate() {
+            let (x, wrapped) = truncated_opening(opened, self.shift);
+            let start = (2 * i + wrapped as usize) * D;
+            let a = taylor_shift(scaled, x as i128 as u128);
+            // P(X - rho) = sum_j (-1)^j a_j rho^j; the constant is public and the server's.
+            let mut sum = if self.party == Party::Server { a[0] } else { 0 };
+            for (j, &share) in powers[start..start + D].iter().enumerate() {
+                let term = a[j + 1].wrapping_mul(share);
+                sum = if j % 2 == 0 {
+                    sum.wrapping_sub(term)
+                } else {
+                    sum.wrapping_add(term)
+                };
+            }
+            *output = self.truncate(sum);
+        }
+    }
+
+    /// Local truncation of a 128-bit share: the server rounds down, the client's negated share does.
+    fn truncate(&self, share: u128) -> u64 {
+        match self.party {
+            Party::Server => (share >> self.final_shift) as u64,
+            _ => ((share.wrapping_neg() >> self.final_shift) as u64).wrapping_neg(),
+        }
+    }
+}
+
+/// The coefficients of `P(x + z)` in `z`, by repeated synthetic division, mod 2^128.
+fn taylor_shift<const N: usize>(mut coefficients: [u128; N], x: u128) -> [u128; N] {
+    for first in 0..N.saturating_sub(1) {
+        for k in (first..N - 1).rev() {
+            coefficients[k] = coefficients[k].wrapping_add(coefficients[k + 1].wrapping_mul(x));
+        }
+    }
+    coefficients
+}

@@ -1,0 +1,120 @@
+//! Activation protocols: one file per id, one line each in [`PROTOCOLS`].
+//!
+//! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
+//! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
+
+mod fused;
+
+mod gmw;
+
+use super::{Cost, Dealer, Function, ProtocolError, Session};
+
+/// Every activation protocol.
+pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gmw::ENTRY];
+
+/// The activation protocol with this id.
+pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
+    PROTOCOLS.iter().find(|entry| entry.id == id)
+}
+
+/// Which functions a protocol computes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// Polynomials.
+    Polynomial,
+    /// ReLU.
+    Relu,
+}
+
+/// A registered protocol.
+pub struct ProtocolEntry {
+    /// The `id = "..."` of a scenario.
+    pub id: &'static str,
+    /// What it computes.
+    pub family: Family,
+    /// One line for people.
+    pub summary: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// Whether its activations need the trusted dealer (linear layers always do).
+    pub dealer: bool,
+    /// Whether the result is the function of the fixed-point input up to truncation's last place; a
+    /// polynomial is exact when it computes its polynomial so.
+    pub exact: bool,
+    /// Largest difference to the function of the real input that a test accepts, in units of `2^-output_bits`,
+    /// for inputs of magnitude up to 8.
+    pub tolerance_ulp: f64,
+    /// The protocol itself.
+    pub protocol: &'static dyn ActivationProtocol,
+}
+
+/// One activation layer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ActivationSpec {
+    /// What it computes.
+    pub function: Function,
+    /// Elements.
+    pub elements: usize,
+    /// Fractional bits of the shares that go in.
+    pub input_bits: u32,
+    /// Fractional bits of the shares that come out.
+    pub output_bits: u32,
+}
+
+impl ActivationSpec {
+    /// Bits to truncate.
+    pub fn shift(&self) -> u32 {
+        self.input_bits - self.output_bits
+    }
+}
+
+/// A protocol, without state.
+pub trait ActivationProtocol: Sync {
+    /// Whether this layer can be computed; otherwise what would have to change.
+    ///
+    /// # Errors
+    /// A sentence for the user.
+    fn supports(&self, spec: &ActivationSpec) -> Result<(), String>;
+
+    /// What one layer costs, exactly; `setup` is what a session pays once.
+    fn cost(&self, spec: &ActivationSpec) -> Cost;
+
+    /// Setup of the server and the client: what all layers of a session share.
+    ///
+    /// # Errors
+    /// A failed channel, or bytes that are not what the peer should have sent.
+    fn setup(&self, session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError>;
+
+    /// The dealer's part of one layer, offline.
+    ///
+    /// # Errors
+    /// A failed channel.
+    fn deal(&self, dealer: &mut Dealer, spec: &ActivationSpec) -> Result<(), ProtocolError>;
+}
+
+/// A protocol within a session.
+pub trait Activator: Send {
+    /// Offline work of one layer. `client_share` is the client's share of `y`, empty at the server.
+    ///
+    /// # Errors
+    /// A failed channel, or bytes that are not what the peer should have sent.
+    fn preprocess(
+        &mut self,
+        session: &mut Session,
+        spec: &ActivationSpec,
+        client_share: &[u64],
+    ) -> Result<Box<dyn Material>, ProtocolError>;
+}
+
+/// The correlated randomness of one layer. Using it consumes it.
+pub trait Material: Send {
+    /// Online work of one layer: `share` is the party's share of `y`; returns its share of the result.
+    ///
+    /// # Errors
+    /// A failed channel, or bytes that are not what the peer should have sent.
+    fn online(
+        self: Box<Self>,
+        session: &mut Session,
+        share: Vec<u64>,
+    ) -> Result<Vec<u64>, ProtocolError>;
+}
