@@ -2,4 +2,4 @@
 
 mod function;
 
-pub use function::{Function, Polynomial};
+pub use function::{Function, NamedPolynomial, Polynomial, PolynomialError};
