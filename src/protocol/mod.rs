@@ -14,6 +14,6 @@ mod spill;
 pub use cost::{Cost, PhaseCost};
 pub use dealer::Dealer;
 pub use error::ProtocolError;
-pub use function::{Function, Polynomial};
+pub use function::{Function, NamedPolynomial, Polynomial, PolynomialError};
 pub use session::{Dealt, Session};
 pub use spill::{Kept, MaterialStore};

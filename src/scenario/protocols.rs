@@ -1,0 +1,123 @@
+//! `[[protocol]]`: the activation protocols and the functions they compute.
+
+use serde::Serialize;
+
+use super::catalogue::{self, Catalogue, Family};
+use super::error::ScenarioError;
+use super::sections::PROTOCOL;
+use super::table::{Names, Table, Value};
+use crate::protocol::{Function, Polynomial};
+
+/// An activation protocol, set up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Protocol {
+    /// What results call it; unique.
+    pub name: String,
+    /// Id in the registry.
+    pub id: String,
+    /// What it computes; `None` for a protocol that computes ReLU.
+    pub polynomial: Option<Polynomial>,
+}
+
+/// What a protocol of the polynomial family computes unless stated.
+const DEFAULT_POLYNOMIAL: &str = "relu-d4";
+
+impl Protocol {
+    /// The function every activation layer computes.
+    pub fn function(&self) -> Function {
+        match &self.polynomial {
+            Some(polynomial) => Function::Polynomial(polynomial.clone()),
+            None => Function::Relu,
+        }
+    }
+}
+
+pub(super) fn read(top: &Table<'_>, catalogue: &Catalogue) -> Result<Vec<Protocol>, ScenarioError> {
+    let mut names = Names::default();
+    let mut protocol = |table: &Table<'_>| {
+        let at = table.require("id", "id = \"fused\"")?;
+        let id = at.text()?;
+        let Some((_, family)) = catalogue.protocols.iter().find(|(known, _)| *known == id) else {
+            let ids: Vec<_> = catalogue.protocols.iter().map(|(id, _)| *id).collect();
+            return Err(at.unknown_word(id, &ids));
+        };
+        let at = table.get("name").unwrap_or(at);
+        let name = at.label()?;
+        names.claim(name, &at)?;
+        Ok(Protocol {
+            name: name.to_owned(),
+            id: id.to_owned(),
+            polynomial: match family {
+                Family::Polynomial => Some(polynomial(table)?),
+                Family::Relu => no_polynomial(table, id, catalogue)?,
+            },
+        })
+    };
+    let tables = top.entries("protocol", &PROTOCOL)?;
+    tables.iter().map(&mut protocol).collect()
+}
+
+/// A protocol that computes ReLU takes no polynomial.
+fn no_polynomial(
+    table: &Table<'_>,
+    id: &str,
+    catalogue: &Catalogue,
+) -> Result<Option<Polynomial>, ScenarioError> {
+    let keys = ["polynomial", "precision_bits"];
+    let Some(value) = keys.into_iter().find_map(|key| table.get(key)) else {
+        return Ok(None);
+    };
+    let of_polynomials = (catalogue.protocols.iter())
+        .filter(|(_, family)| *family == Family::Polynomial)
+        .map(|(id, _)| *id);
+    let ids: Vec<_> = of_polynomials.collect();
+    Err(value.error(
+        format!("\"{id}\" computes ReLU and takes no polynomial"),
+        format!("remove it; polynomial protocols: {}", ids.join(", ")),
+    ))
+}
+
+fn polynomial(table: &Table<'_>) -> Result<Polynomial, ScenarioError> {
+    let value = table.get("polynomial");
+    let precision = table.get("precision_bits");
+    let name = match &value {
+        None => Some(DEFAULT_POLYNOMIAL),
+        Some(value) => value.as_text(),
+    };
+    let Some(name) = name else {
+        let precision_bits = precision.map_or(
+            Ok(u64::from(Polynomial::DEFAULT_PRECISION_BITS)),
+            |precision| precision.integer(1..=30),
+        )?;
+        let value = value.expect("without a value there is the default name");
+        return explicit(&value, precision_bits as u32);
+    };
+    if let Some(precision) = precision {
+        return Err(precision.error(
+            format!("the polynomial \"{name}\" has a fixed precision"),
+            "remove it, or list the coefficients",
+        ));
+    }
+    Polynomial::named(name).ok_or_else(|| {
+        let names: Vec<_> = Polynomial::NAMED.iter().map(|entry| entry.name).collect();
+        let value = value.expect("the default name is known");
+        value.error(
+            format!("\"{name}\" is unknown"),
+            format!(
+                "{}; or list the coefficients, constant first",
+                catalogue::known(name, &names)
+            ),
+        )
+    })
+}
+
+fn explicit(value: &Value<'_>, precision_bits: u32) -> Result<Polynomial, ScenarioError> {
+    let elements = value.list()?;
+    let coefficients: Result<Vec<_>, _> = elements.iter().map(Value::float).collect();
+    Polynomial::from_floats(&coefficients?, precision_bits).map_err(|error| {
+        value.error(
+            error.to_string(),
+            "list the coefficients, constant first, for example [0.1992, 0.5002, 0.1997]",
+        )
+    })
+}

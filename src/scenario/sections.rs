@@ -1,0 +1,106 @@
+//! The tables of a scenario file and their keys: the one list of what may be written.
+
+/// One kind of table: how its header is written, and the keys it may have.
+#[derive(Debug)]
+pub(super) struct Section {
+    /// `[[link]]`, for messages.
+    pub header: &'static str,
+    /// Every key.
+    pub keys: &'static [&'static str],
+}
+
+const TOP_OF_FILE: &str = "the top of the file";
+
+impl Section {
+    /// `in [[link]]`, `at the top of the file`.
+    pub fn place(&self) -> String {
+        match self.header {
+            TOP_OF_FILE => format!("at {TOP_OF_FILE}"),
+            header => format!("in {header}"),
+        }
+    }
+}
+
+/// What stands before the first table.
+pub(super) const TOP: Section = Section {
+    header: TOP_OF_FILE,
+    keys: &[
+        "name",
+        "seed",
+        "repetitions",
+        "warmup",
+        "clock",
+        "compute",
+        "compute_scale",
+        "fixed_point",
+        "input",
+        "model",
+        "protocol",
+        "link",
+        "speedup",
+        "memory",
+    ],
+};
+/// Fixed-point format.
+pub(super) const FIXED_POINT: Section = Section {
+    header: "[fixed_point]",
+    keys: &["frac_bits"],
+};
+/// Images.
+pub(super) const INPUT: Section = Section {
+    header: "[input]",
+    keys: &["dataset", "path", "split", "images"],
+};
+/// A network.
+pub(super) const MODEL: Section = Section {
+    header: "[[model]]",
+    keys: &["name", "arch", "weights", "normalize"],
+};
+/// Normalisation constants.
+pub(super) const NORMALIZE: Section = Section {
+    header: "normalize = { ... }",
+    keys: &["mean", "std"],
+};
+/// An activation protocol.
+pub(super) const PROTOCOL: Section = Section {
+    header: "[[protocol]]",
+    keys: &["name", "id", "polynomial", "precision_bits"],
+};
+/// A link.
+pub(super) const LINK: Section = Section {
+    header: "[[link]]",
+    keys: &[
+        "name",
+        "model",
+        "rtt",
+        "latency",
+        "bandwidth",
+        "up",
+        "down",
+        "packet_payload",
+        "packet_overhead",
+    ],
+};
+/// What the speedup table compares.
+pub(super) const SPEEDUP: Section = Section {
+    header: "[speedup]",
+    keys: &["subject", "baselines"],
+};
+/// Limits on memory.
+pub(super) const MEMORY: Section = Section {
+    header: "[memory]",
+    keys: &["in_flight", "material"],
+};
+
+/// All of them.
+pub(super) const SECTIONS: [&Section; 9] = [
+    &TOP,
+    &FIXED_POINT,
+    &INPUT,
+    &MODEL,
+    &NORMALIZE,
+    &PROTOCOL,
+    &LINK,
+    &SPEEDUP,
+    &MEMORY,
+];

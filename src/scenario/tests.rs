@@ -1,0 +1,292 @@
+//! Whole files: defaults, every key, digests; shipped and bad files are in `tests/`.
+
+mod bad;
+mod bad_values;
+mod shipped;
+
+use std::fs;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::units::{BitRate, Bytes, Nanos};
+
+fn catalogue() -> Catalogue {
+    Catalogue {
+        protocols: vec![
+            ("fused", Family::Polynomial),
+            ("espn", Family::Polynomial),
+            ("gc", Family::Relu),
+            ("gmw", Family::Relu),
+        ],
+        archs: vec!["minionn", "resnet20", "resnet110"],
+        link_models: vec!["ideal", "token-bucket"],
+    }
+}
+
+fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    parse(
+        text,
+        Path::new("x.toml"),
+        &SearchPath::default(),
+        &catalogue(),
+    )
+}
+
+fn good(text: &str) -> Scenario {
+    read(text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// A data directory with the files that scenarios name, all empty.
+fn data() -> (TempDir, SearchPath) {
+    let root = tempfile::tempdir().expect("a directory");
+    for file in [
+        "models/delphi_minionn_7_approx_cifar10.safetensors",
+        "models/aka_resnet20_cifar10.safetensors",
+        "cifar-10-batches-bin/test_batch.bin",
+        "cifar-10-batches-bin/data_batch_1.bin",
+    ] {
+        let path = root.path().join(file);
+        fs::create_dir_all(path.parent().expect("has one")).expect("created");
+        fs::write(path, "").expect("written");
+    }
+    let search = SearchPath {
+        data: Some(root.path().to_owned()),
+        environment: None,
+    };
+    (root, search)
+}
+
+const MINIMAL: &str = r#"
+name = "minimal"
+[[model]]
+arch = "minionn"
+[[protocol]]
+id = "fused"
+[[link]]
+name = "wan"
+rtt = "100 ms"
+bandwidth = "unlimited"
+"#;
+
+#[test]
+fn every_default() {
+    let expected = Scenario {
+        name: "minimal".to_owned(),
+        seed: 1,
+        repetitions: 5,
+        warmup: 1,
+        clock: Clock::Virtual,
+        compute: Compute::Measured,
+        compute_scale: 1.0,
+        frac_bits: 16,
+        input: Input {
+            source: ImageSource::Random,
+            images: 1,
+        },
+        models: vec![Model {
+            name: "minionn".to_owned(),
+            arch: "minionn".to_owned(),
+            weights: Weights::Random,
+            normalize: Normalize::None,
+        }],
+        protocols: vec![Protocol {
+            name: "fused".to_owned(),
+            id: "fused".to_owned(),
+            polynomial: crate::protocol::Polynomial::named("relu-d4"),
+        }],
+        links: vec![Link {
+            name: "wan".to_owned(),
+            model: "ideal".to_owned(),
+            latency: Nanos(50_000_000),
+            up: BitRate::UNLIMITED,
+            down: BitRate::UNLIMITED,
+            packet_payload: None,
+            packet_overhead: Bytes(0),
+        }],
+        speedup: None,
+        memory: MemoryBudget {
+            in_flight: Bytes(64 << 20),
+            material: Bytes(1 << 30),
+        },
+    };
+    assert_eq!(good(MINIMAL), expected);
+}
+
+#[test]
+fn every_key() {
+    let (root, search) = data();
+    let text = r#"
+name = "all"
+seed = 0xffff_ffff_ffff_ffff
+repetitions = 1_000
+warmup = 0
+clock = "virtual"
+compute = "measured"
+compute_scale = 2
+[fixed_point]
+frac_bits = 20
+[input]
+dataset = "cifar10"
+split = "train"
+images = 10000
+[[model]]
+name = "a"
+arch = "resnet20"
+weights = "models/aka_resnet20_cifar10.safetensors"
+normalize = { mean = [0, 0.5, 1], std = [0.25, 0.5, 1] }
+[[protocol]]
+name = "p"
+id = "espn"
+polynomial = [0.0, 0.5, 0.25, 0]
+precision_bits = 2
+[[protocol]]
+id = "gc"
+[[protocol]]
+id = "gmw"
+[[link]]
+name = "adsl"
+model = "token-bucket"
+latency = "7 ns"
+up = "1 Mbit/s"
+down = "16 Mbit/s"
+packet_payload = "1448 B"
+packet_overhead = "78 B"
+[speedup]
+subject = "gc"
+baselines = ["p"]
+[memory]
+in_flight = "1 MiB"
+material = "2 GB"
+"#;
+    let scenario = parse(text, Path::new("x.toml"), &search, &catalogue());
+    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+    assert_eq!((scenario.seed, scenario.repetitions), (u64::MAX, 1_000));
+    assert_eq!((scenario.warmup, scenario.compute_scale), (0, 2.0));
+    assert_eq!(scenario.frac_bits, 20);
+    let ImageSource::Cifar10 { path, split } = &scenario.input.source else {
+        panic!("{:?}", scenario.input);
+    };
+    assert_eq!(**path, *root.path().join("cifar-10-batches-bin"));
+    assert_eq!((*split, scenario.input.images), (Split::Train, 10_000));
+    let model = &scenario.models[0];
+    assert_eq!(
+        (model.name.as_str(), model.arch.as_str()),
+        ("a", "resnet20")
+    );
+    let constants = ([0.0, 0.5, 1.0], [0.25, 0.5, 1.0]);
+    assert_eq!(model.normalize.mean_and_std(), constants);
+    let polynomial = scenario.protocols[0].polynomial.as_ref();
+    let polynomial = polynomial.expect("of the polynomial family");
+    assert_eq!(polynomial.coefficients, [0, 2, 1]);
+    assert_eq!(polynomial.precision_bits, 2);
+    assert_eq!(
+        scenario.protocols[1].function(),
+        crate::protocol::Function::Relu
+    );
+    let link = &scenario.links[0];
+    assert_eq!(link.model, "token-bucket");
+    assert_eq!(link.latency, Nanos(7), "one way as written");
+    assert_eq!(link.up, BitRate(1_000_000));
+    assert_eq!(link.down, BitRate(16_000_000));
+    assert_eq!(link.packet_payload, Some(Bytes(1_448)));
+    assert_eq!(link.packet_overhead, Bytes(78));
+    let speedup = scenario.speedup.expect("stated");
+    assert_eq!(
+        (speedup.subject.as_str(), speedup.baselines),
+        ("gc", vec!["p".to_owned()])
+    );
+    assert_eq!(scenario.memory.in_flight, Bytes(1 << 20));
+    assert_eq!(scenario.memory.material, Bytes(2_000_000_000));
+}
+
+#[test]
+fn the_digest_sees_meaning_and_nothing_else() {
+    let digest = good(MINIMAL).digest();
+    assert_eq!(digest.len(), 64);
+    let spelled_out = format!("# a comment\nwarmup = 1\nseed = 0x1{MINIMAL}");
+    assert_eq!(good(&spelled_out).digest(), digest);
+    for (from, to) in [
+        ("\"wan\"", "\"lan\""),
+        ("100 ms", "200 ms"),
+        ("name", "seed = 2\nname"),
+    ] {
+        let changed = MINIMAL.replacen(from, to, 1);
+        assert_ne!(good(&changed).digest(), digest, "{to}");
+    }
+}
+
+#[test]
+fn the_manifest_form_is_readable() {
+    let json = serde_json::to_string_pretty(&good(MINIMAL)).expect("serialises");
+    insta::assert_snapshot!(json, @r#"
+    {
+      "name": "minimal",
+      "seed": 1,
+      "repetitions": 5,
+      "warmup": 1,
+      "clock": "virtual",
+      "compute": "measured",
+      "compute_scale": 1.0,
+      "frac_bits": 16,
+      "input": {
+        "source": "random",
+        "images": 1
+      },
+      "models": [
+        {
+          "name": "minionn",
+          "arch": "minionn",
+          "weights": "random",
+          "normalize": "none"
+        }
+      ],
+      "protocols": [
+        {
+          "name": "fused",
+          "id": "fused",
+          "polynomial": {
+            "coefficients": [
+              322,
+              512,
+              160,
+              0,
+              -3
+            ],
+            "precision_bits": 10
+          }
+        }
+      ],
+      "links": [
+        {
+          "name": "wan",
+          "model": "ideal",
+          "latency": "50 ms",
+          "up": "unlimited",
+          "down": "unlimited",
+          "packet_payload": null,
+          "packet_overhead": "0 B"
+        }
+      ],
+      "speedup": null,
+      "memory": {
+        "in_flight": "64 MiB",
+        "material": "1 GiB"
+      }
+    }
+    "#);
+}
+
+#[test]
+fn data_beside_the_scenario_is_found() {
+    let (root, _) = data();
+    let file = root.path().join("x.toml");
+    let text = MINIMAL.replace(
+        "\"minionn\"",
+        "\"minionn\"\nweights = \"models/aka_resnet20_cifar10.safetensors\"",
+    );
+    fs::write(&file, text).expect("written");
+    let scenario = load(&file, &SearchPath::default(), &catalogue());
+    let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
+    assert!(matches!(&scenario.models[0].weights, Weights::File(path) if path.is_file()));
+}
