@@ -1,5 +1,15 @@
 //! Z_2^64 and Z_2^128: fixed point, shares, and the linear kernels.
 
+mod conv;
+mod fixed;
+mod linear;
 mod shape;
+#[cfg(target_arch = "x86_64")]
+mod tile_avx2;
+#[cfg(target_arch = "x86_64")]
+mod tile_avx512;
+mod tile_portable;
 
+pub use fixed::{decode, decode_slice, encode, encode_slice};
+pub use linear::PackedWeights;
 pub use shape::{ConvShape, LinearShape};

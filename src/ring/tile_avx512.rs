@@ -1,0 +1,181 @@
+//! AVX-512 kernels: `vpmullq` and `vpaddq` on a register tile of pixels by output channels.
+//!
+//! Each step of the inner loop loads one vector of weights per vector of the tile, broadcasts one
+//! input element per pixel, and does pixels x vectors multiply-adds. 24 accumulators cover the
+//! latency and keep loads (6 + 4 for 24 multiplies) off the critical resource, the multiplier.
+#![allow(unsafe_code)]
+
+use super::conv::{LANES, Pass};
+use super::linear::Kernels;
+use std::arch::asm;
+use std::arch::x86_64::*;
+
+static KERNELS: Kernels = Kernels {
+    name: "avx512",
+    conv_pass,
+    dense,
+};
+
+/// The kernels, where the processor has AVX-512 F and DQ.
+pub(super) fn kernels() -> Option<&'static Kernels> {
+    let present = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq");
+    present.then_some(&KERNELS)
+}
+
+fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
+    // SAFETY: `kernels` is the only way here, and it has found AVX-512 F and DQ.
+    unsafe { all_tiles(pass, output) }
+}
+
+fn dense(weights: &[u64], input: &[u64], output: &mut [u64]) {
+    // SAFETY: as in `conv_pass`.
+    unsafe { dense_rows(weights, input, output) }
+}
+
+/// Covers the pixels with the tallest tiles that fit: heights must end in 1.
+macro_rules! cover {
+    ($pass:ident, $output:ident, $vectors:literal: $($height:literal)+) => {{
+        let (mut pixel, end) = (0, $pass.pixels());
+        $(while end - pixel >= $height {
+            tile::<$height, $vectors>($pass, $output, pixel);
+            pixel += $height;
+        })+
+    }};
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn all_tiles(pass: &Pass<'_>, output: &mut [u64]) {
+    match pass.vectors {
+        1 => cover!(pass, output, 1: 12 8 4 2 1),
+        2 => cover!(pass, output, 2: 12 8 4 2 1),
+        3 => cover!(pass, output, 3: 8 4 2 1),
+        4 => cover!(pass, output, 4: 6 4 2 1),
+        n => unreachable!("a block has 1 to 4 vectors, not {n}"),
+    }
+}
+
+/// `P` pixels from `pixel` on by `V` vectors of output channels.
+#[target_feature(enable = "avx512f,avx512dq")]
+fn tile<const P: usize, const V: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize) {
+    assert_eq!(pass.weights.len(), pass.taps.len() * pass.run * V * LANES);
+    // From here on the tile is plain pointers and loops without panics: with anything else in
+    // them the compiler leaves the accumulators in memory.
+    let (corner, pitch) = pass.corner(output, pixel, P);
+    let mut masks = [0xFF; V];
+    masks[V - 1] = first_lanes(pass.channels.len() - (V - 1) * LANES);
+
+    let mut sums = [[_mm512_setzero_si512(); V]; P];
+    if pass.accumulate {
+        for (p, sums) in sums.iter_mut().enumerate() {
+            for (v, sum) in sums.iter_mut().enumerate() {
+                // SAFETY: `Pass::corner` checks the tile's pixels, and the masks keep the access
+                // within the pass's channels.
+                *sum = unsafe {
+                    _mm512_maskz_loadu_epi64(masks[v], corner.add(p * pitch + v * LANES).cast())
+                };
+            }
+        }
+    }
+    let mut weights = pass.weights.as_ptr();
+    for tap in pass.taps.clone() {
+        let mut rows = [std::ptr::null(); P];
+        for (p, row) in rows.iter_mut().enumerate() {
+            *row = pass.row(pixel + p, tap).as_ptr();
+        }
+        for i in 0..pass.run {
+            let mut w = [_mm512_setzero_si512(); V];
+            for w in &mut w {
+                // SAFETY: the loops read taps * run * V vectors, the length asserted above.
+                unsafe {
+                    *w = _mm512_loadu_si512(weights.cast());
+                    weights = weights.add(LANES);
+                }
+            }
+            for (row, sums) in rows.iter().zip(&mut sums) {
+                // SAFETY: `Pass::row` is `run` elements long.
+                let x = _mm512_set1_epi64(unsafe { row.add(i).read() } as i64);
+                let (pairs, rest) = sums.as_chunks_mut();
+                let (w_pairs, w_rest) = w.as_chunks();
+                for (sums, w) in pairs.iter_mut().zip(w_pairs) {
+                    add_products(sums, x, w);
+                }
+                for (sum, w) in rest.iter_mut().zip(w_rest) {
+                    *sum = _mm512_add_epi64(*sum, _mm512_mullo_epi64(x, *w));
+                }
+            }
+        }
+    }
+    for (p, sums) in sums.iter().enumerate() {
+        for (v, sum) in sums.iter().enumerate() {
+            // SAFETY: as for the loads above.
+            unsafe {
+                _mm512_mask_storeu_epi64(corner.add(p * pitch + v * LANES).cast(), masks[v], *sum);
+            }
+        }
+    }
+}
+
+/// `sums += x * w` for two vectors, both multiplications before both additions: Zen 4 runs this
+/// order a fifth faster than alternating ones, which the compiler's scheduler would make of it.
+#[inline]
+#[target_feature(enable = "avx512f,avx512dq")]
+fn add_products(sums: &mut [__m512i; 2], x: __m512i, w: &[__m512i; 2]) {
+    let [mut sum0, mut sum1] = *sums;
+    // SAFETY: arithmetic on registers only.
+    unsafe {
+        asm!(
+            "vpmullq {product0}, {x}, {w0}",
+            "vpmullq {product1}, {x}, {w1}",
+            "vpaddq {sum0}, {sum0}, {product0}",
+            "vpaddq {sum1}, {sum1}, {product1}",
+            product0 = out(zmm_reg) _,
+            product1 = out(zmm_reg) _,
+            sum0 = inout(zmm_reg) sum0,
+            sum1 = inout(zmm_reg) sum1,
+            x = in(zmm_reg) x,
+            w0 = in(zmm_reg) w[0],
+            w1 = in(zmm_reg) w[1],
+            options(pure, nomem, nostack, preserves_flags),
+        );
+    }
+    *sums = [sum0, sum1];
+}
+
+fn first_lanes(n: usize) -> __mmask8 {
+    ((1u16 << n.min(LANES)) - 1) as __mmask8
+}
+
+#[target_feature(enable = "avx512f,avx512dq")]
+fn dense_rows(weights: &[u64], input: &[u64], output: &mut [u64]) {
+    assert_eq!(weights.len(), input.len() * output.len());
+    let mut row = 0;
+    while row + 4 <= output.len() {
+        dots::<4>(weights, input, output, row);
+        row += 4;
+    }
+    while row < output.len() {
+        dots::<1>(weights, input, output, row);
+        row += 1;
+    }
+}
+
+/// The dot products of `R` rows from `row` on with the input.
+#[target_feature(enable = "avx512f,avx512dq")]
+fn dots<const R: usize>(weights: &[u64], input: &[u64], output: &mut [u64], row: usize) {
+    let n = input.len();
+    let rows = &weights[row * n..][..R * n];
+    let mut sums = [_mm512_setzero_si512(); R];
+    for i in (0..n).step_by(LANES) {
+        let mask = first_lanes(n - i);
+        // SAFETY: i < n, and the mask keeps the access within the input.
+        let x = unsafe { _mm512_maskz_loadu_epi64(mask, input.as_ptr().add(i).cast()) };
+        for (r, sum) in sums.iter_mut().enumerate() {
+            // SAFETY: the same, within row r of `rows`.
+            let w = unsafe { _mm512_maskz_loadu_epi64(mask, rows.as_ptr().add(r * n + i).cast()) };
+            *sum = _mm512_add_epi64(*sum, _mm512_mullo_epi64(x, w));
+        }
+    }
+    for (out, sum) in output[row..row + R].iter_mut().zip(sums) {
+        *out = _mm512_reduce_add_epi64(sum) as u64;
+    }
+}
