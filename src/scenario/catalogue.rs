@@ -1,13 +1,6 @@
 //! The names a scenario may use, and the nearest one to a name that is not among them.
 
-/// Which functions an activation protocol computes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// A polynomial, which the scenario chooses.
-    Polynomial,
-    /// ReLU.
-    Relu,
-}
+pub use crate::protocol::activation::Family;
 
 /// The ids that exist, in the order to list them in; the caller knows the registries.
 #[derive(Clone, Debug, Default)]

@@ -1,0 +1,232 @@
+//! `gc`: ReLU in a garbled circuit, with everything but the server's labels offline.
+//!
+//! Functionality: shares of `y` (scale `input_bits`) to shares of `max(y, 0)` (scale `output_bits`), truncation
+//! (towards zero) and re-sharing inside the circuit.
+//!
+//! Source: Mishra et al., *DELPHI*, USENIX Security 2020, section 4.2 (who garbles, what is offline); half-gates
+//! (Zahur, Rosulek, Evans, 2015) with free-XOR and a re-keyed hash (Guo et al., ePrint 2019/1168), in
+//! `protocol::garble`; base OTs and IKNP in `protocol::ot`.
+//!
+//! The server garbles, the client evaluates. Circuit per activation: `(y_c + y_s mod 2^64)`, its sign, the
+//! surviving bits and-ed with it, plus the server's mask `m`: 63 + (63 - t) + 63 AND gates for a shift of `t`.
+//!
+//! 1. Setup: 128 base OTs towards the server, whose choice bits are the free-XOR offset `Delta`.
+//! 2. Offline: IKNP with the bits of `y_c` as choices. Its correlated outputs `q` and `q + b Delta` *are* the
+//!    zero label and the client's active label, so no label is sent.
+//! 3. Offline: the server garbles chunk by chunk, and sends tables and the outputs' decoding bits. The active
+//!    labels of `m` come from a seed both know; the zero labels hide `m` behind `Delta`: nothing is sent.
+//! 4. Online: the server sends the labels of `y_s`; the client evaluates and decodes `max(y, 0) / 2^t + m`, its
+//!    share; the server's share is `-m`.
+//!
+//! ```text
+//! setup    client -> server  base OT point          server -> client  128 points
+//! offline  client -> server  IKNP columns, by chunk
+//!          server -> client  two seeds; per chunk: tables, decoding bits
+//! online   server -> client  labels of y_s, by chunk
+//! ```
+//!
+//! Deviations from DELPHI: OT extension with the labels themselves as outputs instead of one OT per bit, the
+//! mask is the server's (the client's share is re-masked by the next linear layer), the hash is re-keyed.
+//!
+//! Security: semi-honest, kappa = 128, no dealer. One `Delta` serves a session; seeds, and so the keys of
+//! the hash, are fresh for every layer.
+//!
+//! Cost for n activations with g AND gates each: setup 2 rounds, 32 bytes up, 4096 down; offline 2 rounds, 1024 n up,
+//! 32 + (32 g + 8) n down; online 1 round, 1024 n down.
+
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
+use crate::crypto::{Block, Prg};
+use crate::protocol::garble::{Circuit, Garbling, TABLE_BYTES, relu_circuit};
+use crate::protocol::ot::{IknpReceiver, IknpSender, base};
+use crate::protocol::{Cost, Dealer, Function, Kept, PhaseCost, ProtocolError, Session};
+
+pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
+    id: "gc",
+    family: Family::Relu,
+    summary: "ReLU in a garbled circuit, tables and the client's labels offline",
+    source: "DELPHI (USENIX Security 2020), half-gates (2015), ePrint 2019/1168",
+    dealer: false,
+    exact: true,
+    tolerance_ulp: 1.0,
+    protocol: &Gc,
+};
+
+/// Bits of a ring element, and so labels per input.
+const BITS: usize = 64;
+/// Activations garbled, sent and evaluated at a time: 5.5 MB of tables.
+const CHUNK: usize = 1024;
+/// Bytes of the labels of one ring element.
+const LABEL_BYTES: usize = BITS * 16;
+
+struct Gc;
+
+impl ActivationProtocol for Gc {
+    fn supports(&self, spec: &ActivationSpec) -> Result<(), String> {
+        match spec.function {
+            Function::Relu => Ok(()),
+            Function::Polynomial(_) => Err("`gc` computes ReLU, not polynomials".into()),
+        }
+    }
+
+    fn cost(&self, spec: &ActivationSpec) -> Cost {
+        let n = spec.elements as u64;
+        let gates = 63 + (63 - spec.shift() as u64) + 63;
+        Cost {
+            setup: PhaseCost { rounds: 2, up: 32, down: 32 * 128 },
+            offline: PhaseCost { rounds: 2, up: 1024 * n, down: 32 + (32 * gates + 8) * n },
+            online: PhaseCost { rounds: 1, up: 0, down: 1024 * n },
+            ..Cost::default()
+        }
+    }
+
+    fn setup(&self, session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
+        let mut rng = session.rng("base OT");
+        if session.is_server() {
+            // IKNP's sender receives the base OTs, with its offset as choices.
+            let delta = Block(rng.block().0 | 1);
+            let point = session.recv(base::POINT_BYTES)?;
+            let (reply, keys) = base::receive(&mut rng, delta, &point)?;
+            session.send(reply)?;
+            return Ok(Box::new(Garbler { delta, ot: IknpSender::new(delta, &keys) }));
+        }
+        let (sender, point) = base::Sender::start(&mut rng);
+        session.send(point)?;
+        let pairs = sender.finish(&session.recv(base::POINT_BYTES * 128)?)?;
+        Ok(Box::new(Evaluator { ot: IknpReceiver::new(&pairs) }))
+    }
+
+    fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+}
+
+/// The sizes of the chunks of `n` activations.
+fn chunks(n: usize) -> impl Iterator<Item = usize> {
+    (0..n).step_by(CHUNK).map(move |first| CHUNK.min(n - first))
+}
+
+/// The server's side.
+struct Garbler {
+    delta: Block,
+    ot: IknpSender,
+}
+
+struct GarblerMaterial {
+    delta: Block,
+    /// Stream of the zero labels of `y_s`: drawn again online instead of being kept.
+    zero_labels: [u8; 16],
+    masks: Vec<u64>,
+}
+
+impl Activator for Garbler {
+    fn preprocess(&mut self, session: &mut Session, spec: &ActivationSpec, _client_share: &[u64]) -> Result<Box<dyn Material>, ProtocolError> {
+        let n = spec.elements;
+        let mut rng = session.rng("garble");
+        let (hash_key, mask_key, zero_labels) = (rng.key(), rng.key(), rng.key());
+        let masks = rng.words::<u64>(n);
+        session.send([hash_key, mask_key].concat())?;
+        let circuit = relu_circuit(spec.shift());
+        let (mut mask_labels, mut server_labels) = (Prg::from_key(mask_key), Prg::from_key(zero_labels));
+        let mut first = 0;
+        for size in chunks(n) {
+            let client0 = self.ot.extend(size * BITS, &session.recv(size * LABEL_BYTES)?)?;
+            let server0 = server_labels.words::<Block>(size * BITS);
+            let mut mask0 = mask_labels.words::<Block>(size * BITS);
+            offset_by_bits(&mut mask0, &masks[first..first + size], self.delta);
+            let garbling = Garbling { circuit: &circuit, key: hash_key, first_instance: first as u64 };
+            let mut message = vec![0u8; garbling.table_bytes(size)];
+            let mut outputs0 = vec![Block::ZERO; size * BITS];
+            garbling.garble(self.delta, size, &[&client0, &server0, &mask0], &mut message, &mut outputs0);
+            message.extend_from_slice(bytemuck::cast_slice(&colours(&outputs0)));
+            session.send(message)?;
+            first += size;
+        }
+        Ok(Box::new(GarblerMaterial { delta: self.delta, zero_labels, masks }))
+    }
+}
+
+impl Material for GarblerMaterial {
+    fn online(self: Box<Self>, session: &mut Session, share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
+        let mut labels = Prg::from_key(self.zero_labels);
+        for values in share.chunks(CHUNK) {
+            let mut active = labels.words::<Block>(values.len() * BITS);
+            offset_by_bits(&mut active, values, self.delta);
+            session.send(bytemuck::cast_slice(&active).to_vec())?;
+        }
+        Ok(self.masks.into_iter().map(u64::wrapping_neg).collect())
+    }
+}
+
+/// The client's side.
+struct Evaluator {
+    ot: IknpReceiver,
+}
+
+struct EvaluatorMaterial {
+    circuit: Circuit,
+    hash_key: [u8; 16],
+    mask_key: [u8; 16],
+    /// Per chunk: the active labels of `y_c`, and the message of tables and decoding bits.
+    chunks: Vec<(Kept, Kept)>,
+}
+
+impl Activator for Evaluator {
+    fn preprocess(&mut self, session: &mut Session, spec: &ActivationSpec, client_share: &[u64]) -> Result<Box<dyn Material>, ProtocolError> {
+        let circuit = relu_circuit(spec.shift());
+        let mut labels = Vec::new();
+        // All columns first: waiting for tables in between would cost a round per chunk.
+        for values in client_share.chunks(CHUNK) {
+            let (columns, active) = self.ot.extend(values);
+            session.send(columns)?;
+            labels.push(session.store().keep(bytemuck::cast_slice(&active).to_vec())?);
+        }
+        let seeds = session.recv(32)?;
+        let (hash_key, mask_key) = seeds.split_at(16);
+        let mut kept = Vec::new();
+        for (labels, size) in labels.into_iter().zip(chunks(spec.elements)) {
+            let tables = session.recv(size * (circuit.and_gates() * TABLE_BYTES + 8))?;
+            kept.push((labels, session.store().keep(tables)?));
+        }
+        let key = |bytes: &[u8]| bytes.try_into().expect("split into two keys");
+        Ok(Box::new(EvaluatorMaterial { hash_key: key(hash_key), mask_key: key(mask_key), circuit, chunks: kept }))
+    }
+}
+
+impl Material for EvaluatorMaterial {
+    fn online(self: Box<Self>, session: &mut Session, mut share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
+        let mut mask_labels = Prg::from_key(self.mask_key);
+        let mut first = 0;
+        for (output, (client, tables)) in share.chunks_mut(CHUNK).zip(self.chunks) {
+            let n = output.len();
+            let client: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(&client.take()?);
+            let server: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(&session.recv(n * LABEL_BYTES)?);
+            let mask = mask_labels.words::<Block>(n * BITS);
+            let message = tables.take()?;
+            let (tables, decoding) = message.split_at(message.len() - 8 * n);
+            let garbling = Garbling { circuit: &self.circuit, key: self.hash_key, first_instance: first as u64 };
+            let mut outputs = vec![Block::ZERO; n * BITS];
+            garbling.evaluate(n, &[&client, &server, &mask], tables, &mut outputs);
+            let decoding: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(decoding);
+            for ((output, colours), decoding) in output.iter_mut().zip(colours(&outputs)).zip(decoding) {
+                *output = colours ^ decoding;
+            }
+            first += n;
+        }
+        Ok(share)
+    }
+}
+
+/// Adds `delta` to the labels of the set bits of `values`: from zero labels to active ones, or back.
+fn offset_by_bits(labels: &mut [Block], values: &[u64], delta: Block) {
+    for (labels, &value) in labels.chunks_exact_mut(BITS).zip(values) {
+        for (bit, label) in labels.iter_mut().enumerate() {
+            *label ^= delta.if_bit(value >> bit & 1 == 1);
+        }
+    }
+}
+
+/// The colour bits of the labels of each word.
+fn colours(labels: &[Block]) -> Vec<u64> {
+    let word = |labels: &[Block]| labels.iter().enumerate().fold(0, |word, (bit, label)| word | (label.lsb() as u64) << bit);
+    labels.chunks_exact(BITS).map(word).collect()
+}
