@@ -91,11 +91,28 @@ impl<E: std::fmt::Display> std::fmt::Display for PartyFailure<E> {
 
 impl<E: std::error::Error> std::error::Error for PartyFailure<E> {}
 
-enum Ended<T, E> {
-    Ok(T, Ledger, Vec<Captured>),
-    Err(E),
+/// What a party's thread ends with: its value and what it recorded, or why it failed.
+type Ended<T, E> = Result<(T, Box<Recorded>), Cause<E>>;
+
+struct Recorded {
+    ledger: Ledger,
+    captured: Vec<Captured>,
+}
+
+enum Cause<E> {
+    Own(E),
     Link(LinkError),
     Panic(String),
+}
+
+impl<E: std::fmt::Display> Cause<E> {
+    fn text(&self) -> String {
+        match self {
+            Cause::Own(error) => error.to_string(),
+            Cause::Link(error) => error.to_string(),
+            Cause::Panic(message) => message.clone(),
+        }
+    }
 }
 
 /// Runs the parties' code, each on a thread of its own with nothing shared but the channels.
@@ -120,23 +137,19 @@ pub fn run_parties<S: Send, C: Send, D: Send, E: std::fmt::Display + Send>(
         (join(server), join(client), join(dealer))
     });
     match (server, client, dealer) {
-        (Ended::Ok(server, ls, cs), Ended::Ok(client, lc, cc), Ended::Ok(dealer, ld, cd)) => {
-            match fabric.unread() {
-                Some(error) => Err(PartyFailure::Link(error)),
-                None => Ok(Execution {
-                    server,
-                    client,
-                    dealer,
-                    ledgers: [ls, lc, ld],
-                    captured: [cs, cc, cd],
-                }),
-            }
-        }
+        (Ok((server, s)), Ok((client, c)), Ok((dealer, d))) => match fabric.unread() {
+            Some(error) => Err(PartyFailure::Link(error)),
+            None => Ok(Execution {
+                server,
+                client,
+                dealer,
+                ledgers: [s.ledger, c.ledger, d.ledger],
+                captured: [s.captured, c.captured, d.captured],
+            }),
+        },
         (server, client, dealer) => Err(first_failure(
             &fabric,
-            failure_of(server),
-            failure_of(client),
-            failure_of(dealer),
+            [server.err(), client.err(), dealer.err()],
         )),
     }
 }
@@ -149,32 +162,17 @@ fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(
     body: impl FnOnce(&mut Endpoint) -> Result<T, E> + Send + 'scope,
 ) -> std::thread::ScopedJoinHandle<'scope, Ended<T, E>> {
     let (fabric, config) = (fabric.clone(), config.clone());
+    let part = move |fabric: &Arc<Fabric>| {
+        let mut endpoint = Endpoint::start(me, fabric.clone(), &config).map_err(Cause::Link)?;
+        let value = body(&mut endpoint).map_err(Cause::Own)?;
+        let (ledger, captured) = endpoint.finish();
+        Ok((value, Box::new(Recorded { ledger, captured })))
+    };
     let thread = move || {
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            let mut endpoint = match Endpoint::start(me, fabric.clone(), &config) {
-                Ok(endpoint) => endpoint,
-                Err(error) => return Ended::Link(error),
-            };
-            match body(&mut endpoint) {
-                Ok(value) => {
-                    let (ledger, captured) = endpoint.finish();
-                    Ended::Ok(value, ledger, captured)
-                }
-                Err(error) => Ended::Err(error),
-            }
-        }));
-        let ended = outcome.unwrap_or_else(|panic| {
-            let text = panic
-                .downcast_ref::<String>()
-                .cloned()
-                .or_else(|| panic.downcast_ref::<&str>().map(|s| s.to_string()));
-            Ended::Panic(text.unwrap_or_else(|| "panic without a message".into()))
-        });
-        match &ended {
-            Ended::Ok(..) => {}
-            Ended::Err(error) => fabric.fail(me, error.to_string()),
-            Ended::Link(error) => fabric.fail(me, error.to_string()),
-            Ended::Panic(message) => fabric.fail(me, message.clone()),
+        let ended = catch_unwind(AssertUnwindSafe(|| part(&fabric)))
+            .unwrap_or_else(|panic| Err(Cause::Panic(panic_text(&*panic))));
+        if let Err(cause) = &ended {
+            fabric.fail(me, cause.text());
         }
         fabric.finish(me);
         ended
@@ -185,41 +183,35 @@ fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(
         .expect("the system can start three threads")
 }
 
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic
+        .downcast_ref::<String>()
+        .cloned()
+        .or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+    text.unwrap_or_else(|| "panic without a message".into())
+}
+
 fn join<T, E>(handle: std::thread::ScopedJoinHandle<'_, Ended<T, E>>) -> Ended<T, E> {
     handle
         .join()
         .expect("the party's thread catches its panics")
 }
 
-fn failure_of<T, E>(ended: Ended<T, E>) -> Option<Ended<(), E>> {
-    match ended {
-        Ended::Ok(..) => None,
-        Ended::Err(error) => Some(Ended::Err(error)),
-        Ended::Link(error) => Some(Ended::Link(error)),
-        Ended::Panic(message) => Some(Ended::Panic(message)),
-    }
-}
-
 /// Of several failed parties the one whose failure the fabric saw first: the others only followed.
-fn first_failure<E>(
-    fabric: &Fabric,
-    server: Option<Ended<(), E>>,
-    client: Option<Ended<(), E>>,
-    dealer: Option<Ended<(), E>>,
-) -> PartyFailure<E> {
+fn first_failure<E>(fabric: &Fabric, causes: [Option<Cause<E>>; 3]) -> PartyFailure<E> {
     let failure = fabric.failure().expect("a failed party told the fabric");
     let LinkError::PeerFailed { party, .. } = failure else {
         return PartyFailure::Link(failure);
     };
-    let ended = match party {
+    let [server, client, dealer] = causes;
+    let cause = match party {
         Party::Server => server,
         Party::Client => client,
         Party::Dealer => dealer,
     };
-    match ended.expect("the party that the fabric names has failed") {
-        Ended::Err(error) => PartyFailure::Party { party, error },
-        Ended::Panic(message) => PartyFailure::Panic { party, message },
-        Ended::Link(error) => PartyFailure::Link(error),
-        Ended::Ok(..) => unreachable!("filtered by failure_of"),
+    match cause.expect("the party that the fabric names has failed") {
+        Cause::Own(error) => PartyFailure::Party { party, error },
+        Cause::Panic(message) => PartyFailure::Panic { party, message },
+        Cause::Link(error) => PartyFailure::Link(error),
     }
 }
