@@ -1,0 +1,140 @@
+//! `longhaul list`: what scenarios can name.
+
+use super::{Failure, Format};
+use clap::ValueEnum;
+use comfy_table::{ContentArrangement, Table, presets};
+use longhaul::nn::arch;
+use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry};
+use longhaul::protocol::{Function, Polynomial};
+use serde::Serialize;
+use std::io::Write;
+
+/// List the protocols or the models that a scenario can name
+#[derive(clap::Args)]
+#[command(after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json")]
+pub struct Args {
+    /// What to list
+    #[arg(value_enum)]
+    what: What,
+    /// How to print it
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum What {
+    /// Activation protocols: `[[protocol]] id = "..."`
+    Protocols,
+    /// Built-in architectures: `[[model]] arch = "..."`
+    Models,
+}
+
+#[derive(Serialize)]
+struct ProtocolRow {
+    id: &'static str,
+    family: &'static str,
+    rounds: u32,
+    online_bytes_per_activation: f64,
+    offline_bytes_per_activation: f64,
+    dealer: bool,
+    exact: bool,
+    summary: &'static str,
+    source: &'static str,
+}
+
+#[derive(Serialize)]
+struct ModelRow {
+    id: &'static str,
+    parameters: u64,
+    activation_layers: u64,
+    activations: u64,
+    input: String,
+    classes: u64,
+    summary: &'static str,
+}
+
+pub fn main(args: &Args) -> Result<(), Failure> {
+    let text = match (args.what, args.format) {
+        (What::Protocols, Format::Json) => serde_json::to_string_pretty(&protocols())?,
+        (What::Protocols, Format::Table) => protocol_table(),
+        (What::Models, Format::Json) => serde_json::to_string_pretty(&models()?)?,
+        (What::Models, Format::Table) => model_table()?,
+    };
+    writeln!(std::io::stdout(), "{text}")?;
+    Ok(())
+}
+
+fn protocols() -> Vec<ProtocolRow> {
+    PROTOCOLS.iter().map(protocol_row).collect()
+}
+
+/// Declared costs per activation of a large layer at 16 fractional bits; polynomials of degree 4. Offline counts the
+/// messages between the parties and the dealer's.
+fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
+    let elements = 1 << 20;
+    let function = match entry.family {
+        Family::Relu => Function::Relu,
+        Family::Polynomial => Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table")),
+    };
+    let cost = entry.protocol.cost(&ActivationSpec { function, elements, input_bits: 32, output_bits: 16 });
+    let per_activation = |bytes: u64| (bytes as f64 / elements as f64 * 100.0).round() / 100.0;
+    ProtocolRow {
+        id: entry.id,
+        family: match entry.family {
+            Family::Relu => "relu",
+            Family::Polynomial => "polynomial",
+        },
+        rounds: cost.online.rounds,
+        online_bytes_per_activation: per_activation(cost.online.up + cost.online.down),
+        offline_bytes_per_activation: per_activation(cost.offline.up + cost.offline.down + cost.dealer_server + cost.dealer_client),
+        dealer: entry.dealer,
+        exact: entry.exact,
+        summary: entry.summary,
+        source: entry.source,
+    }
+}
+
+fn models() -> anyhow::Result<Vec<ModelRow>> {
+    arch::all().iter().map(model_row).collect()
+}
+
+fn table(header: &[&str]) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+}
+
+fn protocol_table() -> String {
+    let mut table = table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what", "source"]);
+    for row in protocols() {
+        let yes = |flag| if flag { "yes" } else { "no" }.to_string();
+        table.add_row([
+            row.id.to_string(),
+            row.family.into(),
+            row.rounds.to_string(),
+            row.online_bytes_per_activation.to_string(),
+            row.offline_bytes_per_activation.to_string(),
+            yes(row.dealer),
+            yes(row.exact),
+            row.summary.into(),
+            row.source.into(),
+        ]);
+    }
+    format!("{table}\nrounds: one way, one layer, online. Bytes: per activation, both directions and the dealer's, without the next linear layer; degree 4.")
+}
+
+fn model_table() -> anyhow::Result<String> {
+    let mut table = table(&["id", "parameters", "activation layers", "activations", "input", "classes", "what"]);
+    for row in models()? {
+        table.add_row([
+            row.id.to_string(),
+            row.parameters.to_string(),
+            row.activation_layers.to_string(),
+            row.activations.to_string(),
+            row.input,
+            row.classes.to_string(),
+            row.summary.into(),
+        ]);
+    }
+    Ok(table.to_string())
+}

@@ -1,0 +1,111 @@
+//! `longhaul run`: executes a scenario and writes its results.
+
+use super::progress::Progress;
+use super::{Failure, Format};
+use anyhow::{Context, anyhow};
+use longhaul::report::{Host, Manifest, ResultsDir, table};
+use longhaul::run::{self, Outcome, RunError, catalogue, cpu_features};
+use longhaul::scenario::{self, Scenario, SearchPath};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+use tokio_util::sync::CancellationToken;
+
+/// The scenario of `longhaul run` without a file.
+const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
+
+/// Run a scenario: every model, protocol and link, executed for real
+#[derive(clap::Args)]
+#[command(
+    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to\nstandard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
+)]
+pub struct Args {
+    /// Scenario file (TOML); without one the built-in quickstart runs
+    file: Option<PathBuf>,
+    /// Folder for the results [default: results/<scenario name>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Where weights and data sets are looked for, after the scenario's folder and before $LONGHAUL_DATA
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// How the summary is printed on standard output
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+pub fn main(args: &Args) -> Result<(), Failure> {
+    let scenario = load(args).map_err(Failure::bad_input)?;
+    let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    let mut results = ResultsDir::create(&out).map_err(Failure::bad_input)?;
+    let mut manifest = manifest(&scenario)?;
+    let mut progress = Progress::new();
+    let ended = with_ctrl_c(|cancel| run::run(&scenario, &mut results, &mut manifest, &mut progress, cancel))?;
+    progress.clear();
+    let outcome = ended.map_err(|error| failure(error, &out))?;
+    print(args.format, &outcome)?;
+    let _ = writeln!(std::io::stderr(), "results in {}", out.display());
+    Ok(())
+}
+
+fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
+    let search = SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
+    match &args.file {
+        Some(file) => scenario::load(file, &search, &catalogue()),
+        None => scenario::parse(QUICKSTART, Path::new("quickstart (built in)"), &search, &catalogue()),
+    }
+}
+
+fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
+    let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
+    let host = Host::this_machine(cpu_features());
+    Ok(Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?))
+}
+
+/// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
+fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the signal handler")?;
+    let cancel = CancellationToken::new();
+    std::thread::scope(|scope| {
+        let done = CancellationToken::new();
+        let worker = scope.spawn(|| {
+            // Dropped on a panic, too: the handler below must not wait for ever.
+            let _done = done.clone().drop_guard();
+            work(&cancel)
+        });
+        runtime.block_on(async {
+            tokio::select! {
+                _ = done.cancelled() => return,
+                signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
+            }
+            let _ = writeln!(std::io::stderr(), "stopping; what was measured is kept (Ctrl-C again to stop at once)");
+            cancel.cancel();
+            tokio::select! {
+                _ = done.cancelled() => {}
+                _ = tokio::signal::ctrl_c() => std::process::exit(130),
+            }
+        });
+        worker.join().map_err(|_| anyhow!("internal error: the run panicked"))
+    })
+}
+
+fn failure(error: RunError, out: &Path) -> Failure {
+    let bad_input = error.is_bad_input();
+    let interrupted = matches!(error, RunError::Cancelled);
+    let error = anyhow::Error::from(error);
+    if bad_input {
+        Failure::bad_input(error)
+    } else if interrupted {
+        Failure::from(error.context(format!("stopped; complete rows are in {}", out.display())))
+    } else {
+        Failure::from(error)
+    }
+}
+
+fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
+    let text = match format {
+        Format::Table => table(&outcome.summaries, &outcome.speedups),
+        Format::Json => serde_json::to_string_pretty(&serde_json::json!({ "summary": outcome.summaries, "speedup": outcome.speedups }))?,
+    };
+    writeln!(std::io::stdout(), "{}", text.trim_end())?;
+    Ok(())
+}

@@ -1,0 +1,33 @@
+//! What this build offers: the ids a scenario may use, and the instruction sets the kernels found.
+
+use crate::link;
+use crate::nn::arch;
+use crate::protocol::activation::PROTOCOLS;
+use crate::scenario::Catalogue;
+
+/// Every id that a scenario may use.
+pub fn catalogue() -> Catalogue {
+    Catalogue {
+        protocols: PROTOCOLS.iter().map(|entry| (entry.id, entry.family)).collect(),
+        archs: arch::all().iter().map(|architecture| architecture.id).collect(),
+        link_models: link::models().iter().map(|entry| entry.id).collect(),
+    }
+}
+
+/// The instruction sets of this machine that kernels make use of.
+pub fn cpu_features() -> Vec<String> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        let found = [
+            ("aes", is_x86_feature_detected!("aes")),
+            ("vaes", is_x86_feature_detected!("vaes")),
+            ("avx2", is_x86_feature_detected!("avx2")),
+            ("avx512f", is_x86_feature_detected!("avx512f")),
+            ("avx512dq", is_x86_feature_detected!("avx512dq")),
+            ("avx512bw", is_x86_feature_detected!("avx512bw")),
+        ];
+        found.into_iter().filter(|(_, present)| *present).map(|(name, _)| name.to_string()).collect()
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    Vec::new()
+}

@@ -1,0 +1,228 @@
+//! Runs a scenario: every cell, repetitions interleaved over the protocols so that a drift of the machine
+//! hits all of them alike, results on disk as they come.
+
+use super::prepare::{PreparedModel, PreparedProtocol, prepare};
+use super::records::{CellLayers, CellNames, run_record};
+use super::{Measurement, RunError};
+use crate::crypto::Seed;
+use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, find_model};
+use crate::nn::plain::{Trace, forward};
+use crate::nn::secure::{Plan, Query, infer};
+use crate::protocol::Function;
+use crate::report::{Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord, speedups, summarize};
+use crate::scenario::{Clock, Compute, Link, Scenario};
+use std::time::{Duration, Instant, SystemTime};
+use tokio_util::sync::CancellationToken;
+
+/// Rows are written at least this often; every write is a whole file.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// Is told how a run proceeds.
+pub trait Observer {
+    /// Before the first execution: how many there will be, warm-up included.
+    fn planned(&mut self, executions: u64);
+    /// Before each execution.
+    fn starting(&mut self, cell: &str, repetition: Option<u32>);
+    /// After each execution.
+    fn finished(&mut self);
+    /// Something that the user should know.
+    fn warning(&mut self, text: &str);
+}
+
+/// What a run leaves behind besides the files.
+pub struct Outcome {
+    /// A row per cell.
+    pub summaries: Vec<SummaryRecord>,
+    /// A row per model, link and baseline.
+    pub speedups: Vec<SpeedupRecord>,
+}
+
+/// Runs `scenario` and writes its results.
+///
+/// # Errors
+/// The first failure; rows measured before it are on disk.
+pub fn run(
+    scenario: &Scenario,
+    results: &mut ResultsDir,
+    manifest: &mut Manifest,
+    observer: &mut dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Outcome, RunError> {
+    let models = prepare(scenario)?;
+    let per_model = (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
+    observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
+    let mut engine = Engine {
+        scenario,
+        results,
+        manifest,
+        observer,
+        cancel,
+        pending: Vec::new(),
+        layers: Vec::new(),
+        flushed: Instant::now(),
+        references: Vec::new(),
+    };
+    let ended = models.iter().try_for_each(|model| engine.model(model));
+    engine.finish(ended)
+}
+
+struct Engine<'a> {
+    scenario: &'a Scenario,
+    results: &'a mut ResultsDir,
+    manifest: &'a mut Manifest,
+    observer: &'a mut dyn Observer,
+    cancel: &'a CancellationToken,
+    /// Rows that are not on disk yet.
+    pending: Vec<RunRecord>,
+    layers: Vec<CellLayers>,
+    flushed: Instant,
+    /// Plaintext runs of the current model, by function and image.
+    references: Vec<(Function, Vec<Trace>)>,
+}
+
+impl Engine<'_> {
+    fn model(&mut self, model: &PreparedModel) -> Result<(), RunError> {
+        self.references.clear();
+        for prepared in &model.protocols {
+            self.reference(model, prepared);
+        }
+        let scenario = self.scenario;
+        for link in &scenario.links {
+            let first = self.layers.len();
+            for prepared in &model.protocols {
+                self.layers.push(CellLayers::new(CellNames::new(scenario, model, prepared, link), &prepared.plan.layers));
+            }
+            for round in 0..scenario.warmup + scenario.repetitions {
+                for (index, prepared) in model.protocols.iter().enumerate() {
+                    for image in 0..model.images.len() {
+                        self.execute(Run { model, prepared, link, round, image, cell: first + index })?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The plaintext network with the protocol's function on every image, once per function.
+    fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) {
+        let function = prepared.protocol.function();
+        if self.references.iter().any(|(known, _)| *known == function) {
+            return;
+        }
+        let functions = vec![function.clone(); model.graph.activation_layers()];
+        let limits = &prepared.plan.range_limits;
+        let traces: Vec<Trace> = model.images.iter().map(|image| forward(&model.graph, &image.pixels, &functions, limits)).collect();
+        for (image, trace) in traces.iter().enumerate() {
+            if let Some((layer, count)) = overflow(&prepared.plan, trace) {
+                self.warn(format!(
+                    "model `{}`, image {image}: {count} values of layer `{layer}` leave the range of the ring in the plaintext network; \
+                     its prediction is left empty (see overflowed_activations)",
+                    model.model.name
+                ));
+            }
+        }
+        self.references.push((function, traces));
+    }
+
+    fn warn(&mut self, text: String) {
+        self.observer.warning(&text);
+        self.manifest.warnings.push(text);
+    }
+
+    fn execute(&mut self, run: Run) -> Result<(), RunError> {
+        if self.cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
+        let Run { model, prepared, link, round, image, cell } = run;
+        let names = self.layers[cell].names().clone();
+        let repetition = round.checked_sub(self.scenario.warmup);
+        self.observer.starting(&names.to_string(), repetition);
+        let pixels = &model.images[image].pixels;
+        let query = Query {
+            plan: &prepared.plan,
+            weights: &prepared.weights,
+            image: pixels,
+            protocol: prepared.entry.protocol,
+            link: &link_config(self.scenario, link, self.cancel),
+            seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
+            material_bytes: self.scenario.memory.material.0,
+        };
+        let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
+        let measurement = Measurement::new(&prepared.plan, &inference);
+        self.observer.finished();
+        let Some(repetition) = repetition else { return Ok(()) };
+        let function = prepared.protocol.function();
+        let (_, traces) = self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
+        let row = run_record(&names, (repetition, image), self.scenario.compute, &model.images[image], &traces[image], &measurement);
+        self.pending.push(row);
+        self.layers[cell].record(&measurement);
+        if self.flushed.elapsed() >= FLUSH_EVERY {
+            self.flush()?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<(), RunError> {
+        self.results.append_runs(&std::mem::take(&mut self.pending))?;
+        self.flushed = Instant::now();
+        Ok(())
+    }
+
+    /// Writes what there is, also after a failure, and then tells of the failure.
+    fn finish(mut self, ended: Result<(), RunError>) -> Result<Outcome, RunError> {
+        self.flush()?;
+        let rows: Vec<LayerRecord> = self.layers.iter().flat_map(CellLayers::rows).collect();
+        self.results.append_layers(&rows)?;
+        let summaries = summarize(self.results.runs())?;
+        let speedups = match &self.scenario.speedup {
+            Some(compared) => {
+                let comparison = Comparison { subject: compared.subject.clone(), baselines: Some(compared.baselines.clone()) };
+                speedups(self.results.runs(), &comparison)?
+            }
+            None => Vec::new(),
+        };
+        if ended.is_ok() {
+            self.manifest.finish(SystemTime::now());
+        }
+        self.results.write_all(&summaries, &speedups, self.manifest)?;
+        ended?;
+        Ok(Outcome { summaries, speedups })
+    }
+}
+
+/// One execution.
+struct Run<'a> {
+    model: &'a PreparedModel<'a>,
+    prepared: &'a PreparedProtocol<'a>,
+    link: &'a Link,
+    /// Counts warm-up too, so that no two executions share their randomness.
+    round: u32,
+    image: usize,
+    cell: usize,
+}
+
+/// The layer with the first overflow, and how many values overflow there.
+fn overflow<'a>(plan: &'a Plan, trace: &Trace) -> Option<(&'a str, u64)> {
+    let activations = plan.layers.iter().filter(|layer| layer.kind == "activation" || layer.kind == "reveal");
+    activations.zip(&trace.outside).find(|(_, outside)| **outside > 0).map(|(layer, outside)| (layer.name.as_str(), *outside))
+}
+
+fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {
+    let direction = |rate| LinkParameters { latency: link.latency, rate, packet_payload: link.packet_payload, packet_overhead: link.packet_overhead };
+    LinkConfig {
+        model: find_model(&link.model).expect("the scenario was checked against the registry"),
+        up: direction(link.up),
+        down: direction(link.down),
+        clock: match scenario.clock {
+            Clock::Virtual => ClockMode::Virtual,
+            Clock::Wall => ClockMode::Wall,
+        },
+        compute: match scenario.compute {
+            Compute::Measured => ComputeMode::Measured { scale: scenario.compute_scale },
+            Compute::None => ComputeMode::None,
+        },
+        in_flight_bytes: scenario.memory.in_flight.0,
+        capture: false,
+        cancel: cancel.clone(),
+    }
+}

@@ -1,0 +1,62 @@
+//! Why a run stopped.
+
+use crate::link::{LinkError, PartyFailure};
+use crate::nn::NnError;
+use crate::nn::secure::PlanError;
+use crate::protocol::ProtocolError;
+use crate::report::ReportError;
+
+/// A failed run. What was measured before stays on disk.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A network or data set cannot be used.
+    #[error("model `{model}`: {error}")]
+    Model {
+        /// Its name in the scenario.
+        model: String,
+        /// Why.
+        error: NnError,
+    },
+    /// The images cannot be read.
+    #[error("input: {0}")]
+    Input(NnError),
+    /// A network cannot be computed with a protocol.
+    #[error("model `{model}` with protocol `{protocol}`: {error}")]
+    Plan {
+        /// The model's name.
+        model: String,
+        /// The protocol's name.
+        protocol: String,
+        /// Why.
+        error: PlanError,
+    },
+    /// An execution failed.
+    #[error("{cell}: {failure}")]
+    Cell {
+        /// Model, protocol and link.
+        cell: String,
+        /// The first party's failure.
+        failure: PartyFailure<ProtocolError>,
+    },
+    /// Results cannot be written or summarised.
+    #[error(transparent)]
+    Report(#[from] ReportError),
+    /// The user asked to stop.
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl RunError {
+    /// Whether the user's files are to blame, rather than the machine or a peer.
+    pub fn is_bad_input(&self) -> bool {
+        matches!(self, RunError::Model { .. } | RunError::Input(_) | RunError::Plan { .. })
+    }
+
+    pub(super) fn cell(cell: String, failure: PartyFailure<ProtocolError>) -> RunError {
+        match failure {
+            PartyFailure::Link(LinkError::Cancelled) => RunError::Cancelled,
+            PartyFailure::Party { error: ProtocolError::Link(LinkError::Cancelled), .. } => RunError::Cancelled,
+            failure => RunError::Cell { cell, failure },
+        }
+    }
+}

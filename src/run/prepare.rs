@@ -1,0 +1,46 @@
+//! Everything that can be found wrong before anything runs: networks, images, plans, references.
+
+use super::RunError;
+use crate::nn::data::{self, Image, Normalization};
+use crate::nn::graph::Graph;
+use crate::nn::plain::{self, Trace};
+use crate::nn::secure::{Plan, ServerWeights, lower};
+use crate::nn::{NnError, arch, weights::Weights as NetworkWeights};
+use crate::protocol::activation::{self, ProtocolEntry};
+use crate::scenario::{ImageSource, Model, Normalize, Protocol, Scenario, Split, Weights};
+
+/// One model, ready to run with every protocol.
+pub(super) struct PreparedModel<'a> {
+    pub model: &'a Model,
+    pub graph: Graph,
+    /// Normalised images, `[h][w][c]`, with their labels.
+    pub images: Vec<Image>,
+    /// One per protocol of the scenario.
+    pub protocols: Vec<PreparedProtocol<'a>>,
+}
+
+pub(super) struct PreparedProtocol<'a> {
+    pub protocol: &'a Protocol,
+    pub entry: &'static ProtocolEntry,
+    pub plan: Plan,
+    pub weights: ServerWeights,
+}
+
+pub(super) fn prepare(scenario: &Scenario) -> Result<Vec<PreparedModel<'_>>, RunError> {
+    scenario.models.iter().map(|model| prepare_model(scenario, model)).collect()
+}
+
+fn prepare_model<'a>(scenario: &'a Scenario, model: &'a Model) -> Result<PreparedModel<'a>, RunError> {
+    let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
+    let images = images(scenario, model, &graph).map_err(RunError::Input)?;
+    let slots = graph.activation_layers();
+    let protocol = |protocol: &'a Protocol| {
+        let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
+        let functions = vec![protocol.function(); slots];
+        let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol)
+            .map_err(|error| RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error })?;
+        Ok(PreparedProtocol { protocol, entry, plan, weights })
+    };
+    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<_, RunError>>()?;
+    Ok(PreparedModel { model, graph, images, protocols })
+}

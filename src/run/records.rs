@@ -1,0 +1,148 @@
+//! From measurements to the rows of the results.
+
+use super::prepare::{PreparedModel, PreparedProtocol};
+use super::{LayerCost, Measurement};
+use crate::link::Phase;
+use crate::nn::data::Image;
+use crate::nn::plain::Trace;
+use crate::nn::secure::LayerInfo;
+use crate::report::{Latencies, LayerRecord, RunRecord};
+use crate::scenario::{Compute, Link, Scenario};
+
+/// What names a cell in every row.
+#[derive(Clone)]
+pub(super) struct CellNames {
+    pub scenario: String,
+    pub model: String,
+    pub protocol: String,
+    pub link: String,
+}
+
+impl CellNames {
+    pub(super) fn new(scenario: &Scenario, model: &PreparedModel, prepared: &PreparedProtocol, link: &Link) -> CellNames {
+        CellNames {
+            scenario: scenario.name.clone(),
+            model: model.model.name.clone(),
+            protocol: prepared.protocol.name.clone(),
+            link: link.name.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for CellNames {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} / {} / {}", self.model, self.protocol, self.link)
+    }
+}
+
+/// The row of one execution.
+pub(super) fn run_record(
+    names: &CellNames,
+    (repetition, image_index): (u32, usize),
+    compute: Compute,
+    image: &Image,
+    reference: &Trace,
+    measurement: &Measurement,
+) -> RunRecord {
+    let (setup, offline, online) = (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
+    let measured = |time| (compute == Compute::Measured).then_some(time);
+    let overflowed = reference.overflowed() > 0;
+    RunRecord {
+        scenario: names.scenario.clone(),
+        model: names.model.clone(),
+        protocol: names.protocol.clone(),
+        link: names.link.clone(),
+        repetition,
+        image: image_index as u32,
+        online_s: online.time,
+        offline_s: offline.time,
+        online_floor_s: online.floor,
+        online_server_compute_s: measured(online.server_compute),
+        online_client_compute_s: measured(online.client_compute),
+        online_rounds: online.rounds.into(),
+        online_bytes_up: online.bytes_up,
+        online_bytes_down: online.bytes_down,
+        offline_rounds: offline.rounds.into(),
+        offline_bytes_up: offline.bytes_up,
+        offline_bytes_down: offline.bytes_down,
+        setup_s: setup.time,
+        setup_bytes_up: setup.bytes_up,
+        setup_bytes_down: setup.bytes_down,
+        dealer_bytes_server: setup.dealer_server + offline.dealer_server,
+        dealer_bytes_client: setup.dealer_client + offline.dealer_client,
+        label: image.label,
+        // Past the ring the shares hold no result: better an empty cell than a wrong one.
+        prediction: (!overflowed).then(|| argmax(&measurement.logits)),
+        reference_prediction: argmax(&reference.logits),
+        max_abs_error: if overflowed { f64::NAN } else { max_abs_error(&measurement.logits, &reference.logits) },
+        overflowed_activations: reference.overflowed(),
+        transcript_blake3: measurement.transcript,
+    }
+}
+
+/// The index of the largest logit, the first of several.
+fn argmax(logits: &[f64]) -> u32 {
+    let larger = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
+    (0..logits.len()).fold(0, larger) as u32
+}
+
+fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
+    actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f64::max)
+}
+
+/// Latencies of every layer of one cell over its runs.
+pub(super) struct CellLayers {
+    names: CellNames,
+    infos: Vec<LayerInfo>,
+    online: Vec<Latencies>,
+    offline: Vec<Latencies>,
+    /// Exact figures of the last run.
+    costs: Vec<(LayerCost, LayerCost)>,
+}
+
+impl CellLayers {
+    pub(super) fn new(names: CellNames, infos: &[LayerInfo]) -> CellLayers {
+        let latencies = || infos.iter().map(|_| Latencies::new()).collect();
+        CellLayers { names, infos: infos.to_vec(), online: latencies(), offline: latencies(), costs: Vec::new() }
+    }
+
+    pub(super) fn names(&self) -> &CellNames {
+        &self.names
+    }
+
+    pub(super) fn record(&mut self, measurement: &Measurement) {
+        for (latencies, costs) in [(&mut self.online, &measurement.online_layers), (&mut self.offline, &measurement.offline_layers)] {
+            latencies.iter_mut().zip(costs).for_each(|(latencies, cost)| latencies.record(cost.time));
+        }
+        self.costs = measurement.online_layers.iter().copied().zip(measurement.offline_layers.iter().copied()).collect();
+    }
+
+    /// The rows, once there was a run.
+    pub(super) fn rows(&self) -> Vec<LayerRecord> {
+        self.costs.iter().enumerate().filter_map(|(layer, costs)| self.row(layer, costs)).collect()
+    }
+
+    fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost)) -> Option<LayerRecord> {
+        let CellNames { scenario, model, protocol, link } = self.names.clone();
+        let info = &self.infos[layer];
+        Some(LayerRecord {
+            scenario,
+            model,
+            protocol,
+            link,
+            layer: layer as u32,
+            name: info.name.clone(),
+            kind: info.kind.into(),
+            elements: info.elements as u64,
+            online_s_median: self.online[layer].median()?,
+            online_s_p95: self.online[layer].p95()?,
+            offline_s_median: self.offline[layer].median(),
+            online_rounds: online.rounds.into(),
+            offline_rounds: offline.rounds.into(),
+            online_bytes_up: online.bytes_up,
+            online_bytes_down: online.bytes_down,
+            offline_bytes_up: offline.bytes_up,
+            offline_bytes_down: offline.bytes_down,
+        })
+    }
+}
