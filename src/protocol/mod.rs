@@ -6,6 +6,7 @@ mod cost;
 mod dealer;
 mod error;
 mod function;
+pub mod garble;
 pub mod linear;
 mod masked_open;
 mod session;

@@ -1,0 +1,50 @@
+//! Garbling and evaluating the ReLU circuit, in AND gates per second, on one core.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use longhaul::crypto::rekeyed::Kernel;
+use longhaul::crypto::{Block, Seed};
+use longhaul::protocol::garble::{Garbling, relu_circuit};
+use std::hint::black_box;
+
+/// Instances in a call: 5.7 MB of tables, beyond the second-level cache.
+const INSTANCES: usize = 1024;
+
+fn relu(c: &mut Criterion) {
+    let circuit = relu_circuit(16);
+    let mut prg = Seed::from_u64(1).prg();
+    let garbling = Garbling {
+        circuit: &circuit,
+        key: prg.key(),
+        first_instance: 0,
+    };
+    let delta = Block(prg.block().0 | 1);
+    let labels: [Vec<Block>; 3] = std::array::from_fn(|_| prg.words(INSTANCES * 64));
+    let inputs = [&labels[0][..], &labels[1], &labels[2]];
+    let mut tables = vec![0; garbling.table_bytes(INSTANCES)];
+    let mut outputs = vec![Block::ZERO; INSTANCES * 64];
+
+    let mut group = c.benchmark_group("relu");
+    group.throughput(Throughput::Elements(
+        (INSTANCES * circuit.and_gates()) as u64,
+    ));
+    group.sample_size(20);
+    for kernel in Kernel::available() {
+        group.bench_function(BenchmarkId::new("garble", format!("{kernel:?}")), |b| {
+            b.iter(|| {
+                garbling.garble_with(kernel, delta, INSTANCES, &inputs, &mut tables, &mut outputs);
+                black_box(&mut tables);
+            });
+        });
+        // The zero labels are the labels of the all-zero inputs.
+        group.bench_function(BenchmarkId::new("evaluate", format!("{kernel:?}")), |b| {
+            b.iter(|| {
+                garbling.evaluate_with(kernel, INSTANCES, &inputs, &tables, &mut outputs);
+                black_box(&mut outputs);
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, relu);
+criterion_main!(benches);
