@@ -9,6 +9,7 @@ mod function;
 pub mod garble;
 pub mod linear;
 mod masked_open;
+pub mod ot;
 mod session;
 mod spill;
 

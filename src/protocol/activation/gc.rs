@@ -37,7 +37,8 @@
 use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
 use crate::crypto::{Block, Prg};
 use crate::protocol::garble::{Circuit, Garbling, TABLE_BYTES, relu_circuit};
-use crate::protocol::ot::{IknpReceiver, IknpSender, base};
+use crate::protocol::ot::base::{BaseSender, POINT_BYTES};
+use crate::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender};
 use crate::protocol::{Cost, Dealer, Function, Kept, PhaseCost, ProtocolError, Session};
 
 pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
@@ -82,17 +83,14 @@ impl ActivationProtocol for Gc {
     fn setup(&self, session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
         let mut rng = session.rng("base OT");
         if session.is_server() {
-            // IKNP's sender receives the base OTs, with its offset as choices.
-            let delta = Block(rng.block().0 | 1);
-            let point = session.recv(base::POINT_BYTES)?;
-            let (reply, keys) = base::receive(&mut rng, delta, &point)?;
-            session.send(reply)?;
-            return Ok(Box::new(Garbler { delta, ot: IknpSender::new(delta, &keys) }));
+            let (ot, points) = IknpSender::from_base(&mut rng, &session.recv(POINT_BYTES)?)?;
+            session.send(points)?;
+            return Ok(Box::new(Garbler { delta: ot.delta(), ot }));
         }
-        let (sender, point) = base::Sender::start(&mut rng);
-        session.send(point)?;
-        let pairs = sender.finish(&session.recv(base::POINT_BYTES * 128)?)?;
-        Ok(Box::new(Evaluator { ot: IknpReceiver::new(&pairs) }))
+        let (base, point) = BaseSender::new(&mut rng);
+        session.send(point.to_vec())?;
+        let points = session.recv(BASE_OTS * POINT_BYTES)?;
+        Ok(Box::new(Evaluator { ot: IknpReceiver::from_base(base, &points)? }))
     }
 
     fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {

@@ -4,13 +4,15 @@
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
 
 mod fused;
-
+mod gc;
 mod gmw;
+
+pub use fused::Evaluator as FusedEvaluator;
 
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gmw::ENTRY];
+pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::ENTRY, gmw::ENTRY];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
