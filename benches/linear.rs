@@ -1,10 +1,12 @@
 //! Linear layers of ResNet-20, MiniONN and some larger ones: multiply-adds per second, one core.
 //!
-//! The bound: AVX-512 multiplies 8 elements with one `vpmullq`. Processors with two 512-bit
-//! multipliers (AMD Zen 5) start two a cycle, 16 MAC/cycle; those that split 512-bit operations
-//! over two 256-bit units (Zen 4) one, 8 MAC/cycle; Intel's take three micro-operations for
-//! each, 16/3 or 8/3 MAC/cycle. The `vpaddq` goes to other ports. At batch 1 a dense layer reads 8 bytes of weights per
-//! MAC, so there memory is the bound: 20 GB/s is 2.5 GMAC/s.
+//! The bound: AVX-512 multiplies 8 elements with one `vpmullq` and adds them with one `vpaddq`.
+//! Processors with two 512-bit multipliers (AMD Zen 5) start two multiplications a cycle,
+//! 16 MAC/cycle. Zen 4 splits 512-bit operations over 256-bit units: one a cycle, 8 MAC/cycle,
+//! and additions that land on the multipliers' pipes leave 6.9 to 7.0 (both alone in a loop,
+//! multiplications in groups; 5.7 when they alternate with additions). Intel needs three
+//! micro-operations for each, 16/3 or 8/3 MAC/cycle. At batch 1 a dense layer reads 8 bytes of
+//! weights per MAC, so there memory is the bound: 20 GB/s is 2.5 GMAC/s.
 //!
 //! MACs count the padding (`LinearShape::macs`). For MAC/cycle divide by the clock this program
 //! prints first.

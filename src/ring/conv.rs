@@ -167,6 +167,7 @@ impl<'a> Pass<'a> {
 
     /// For raw stores: the block's first output element at `pixel`, and the distance between
     /// pixels. Checks that `pixels` pixels of the block's channels lie within the output.
+    #[cfg(target_arch = "x86_64")]
     #[inline(always)]
     pub(super) fn corner(
         &self,
@@ -179,7 +180,7 @@ impl<'a> Pass<'a> {
         (tile[self.channels.start..].as_mut_ptr(), self.out_c)
     }
 
-    /// Writes or adds a vector of sums (`values[..]` past the last channel are dropped).
+    /// Writes or adds a vector of sums (those past the last channel are dropped).
     #[inline(always)]
     pub(super) fn store(
         &self,
