@@ -3,7 +3,8 @@
 use super::{Failure, Format};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use longhaul::nn::arch;
+use longhaul::nn::arch::{self, Architecture};
+use longhaul::nn::random::RandomWeights;
 use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use serde::Serialize;
@@ -96,6 +97,21 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
 
 fn models() -> anyhow::Result<Vec<ModelRow>> {
     arch::all().iter().map(model_row).collect()
+}
+
+/// Counted on the network with random weights: shapes do not depend on them.
+fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
+    let graph = (architecture.build)(&mut RandomWeights::new(0))?;
+    let input = architecture.input;
+    Ok(ModelRow {
+        id: architecture.id,
+        parameters: graph.parameters() as u64,
+        activation_layers: graph.activation_layers() as u64,
+        activations: graph.activations() as u64,
+        input: format!("{}x{}x{}", input.h, input.w, input.c),
+        classes: architecture.classes as u64,
+        summary: architecture.summary,
+    })
 }
 
 fn table(header: &[&str]) -> Table {

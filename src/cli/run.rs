@@ -64,9 +64,8 @@ fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
 /// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
 fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the signal handler")?;
-    let cancel = CancellationToken::new();
+    let (cancel, done) = (CancellationToken::new(), CancellationToken::new());
     std::thread::scope(|scope| {
-        let done = CancellationToken::new();
         let worker = scope.spawn(|| {
             // Dropped on a panic, too: the handler below must not wait for ever.
             let _done = done.clone().drop_guard();

@@ -1,4 +1,4 @@
-//! Symmetric primitives: blocks and seeded randomness. No communication.
+//! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
 mod block;
 mod prg;
@@ -7,6 +7,8 @@ pub mod rekeyed;
 mod rekeyed_aesni;
 #[cfg(target_arch = "x86_64")]
 mod rekeyed_vaes;
+mod transpose;
 
 pub use block::Block;
 pub use prg::{Prg, Seed};
+pub use transpose::transpose;

@@ -2,12 +2,13 @@
 //! hits all of them alike, results on disk as they come.
 
 use super::prepare::{PreparedModel, PreparedProtocol, prepare};
+use super::reference::Reference;
 use super::records::{CellLayers, CellNames, run_record};
 use super::{Measurement, RunError};
 use crate::crypto::Seed;
 use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, find_model};
-use crate::nn::plain::{Trace, forward};
-use crate::nn::secure::{Plan, Query, infer};
+use crate::nn::data::Image;
+use crate::nn::secure::{Query, infer};
 use crate::protocol::Function;
 use crate::report::{Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord, speedups, summarize};
 use crate::scenario::{Clock, Compute, Link, Scenario};
@@ -77,7 +78,7 @@ struct Engine<'a> {
     layers: Vec<CellLayers>,
     flushed: Instant,
     /// Plaintext runs of the current model, by function and image.
-    references: Vec<(Function, Vec<Trace>)>,
+    references: Vec<(Function, Vec<Reference>)>,
 }
 
 impl Engine<'_> {
@@ -109,11 +110,10 @@ impl Engine<'_> {
         if self.references.iter().any(|(known, _)| *known == function) {
             return;
         }
-        let functions = vec![function.clone(); model.graph.activation_layers()];
-        let limits = &prepared.plan.range_limits;
-        let traces: Vec<Trace> = model.images.iter().map(|image| forward(&model.graph, &image.pixels, &functions, limits)).collect();
-        for (image, trace) in traces.iter().enumerate() {
-            if let Some((layer, count)) = overflow(&prepared.plan, trace) {
+        let reference = |image: &Image| Reference::new(&model.graph, &prepared.plan, &function, &image.pixels);
+        let references: Vec<Reference> = model.images.iter().map(reference).collect();
+        for (image, reference) in references.iter().enumerate() {
+            if let Some((layer, count)) = reference.first_overflow(&prepared.plan) {
                 self.warn(format!(
                     "model `{}`, image {image}: {count} values of layer `{layer}` leave the range of the ring in the plaintext network; \
                      its prediction is left empty (see overflowed_activations)",
@@ -121,7 +121,7 @@ impl Engine<'_> {
                 ));
             }
         }
-        self.references.push((function, traces));
+        self.references.push((function, references));
     }
 
     fn warn(&mut self, text: String) {
@@ -152,8 +152,8 @@ impl Engine<'_> {
         self.observer.finished();
         let Some(repetition) = repetition else { return Ok(()) };
         let function = prepared.protocol.function();
-        let (_, traces) = self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
-        let row = run_record(&names, (repetition, image), self.scenario.compute, &model.images[image], &traces[image], &measurement);
+        let (_, references) = self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
+        let row = run_record(&names, (repetition, image), self.scenario.compute, &model.images[image], &references[image], &measurement);
         self.pending.push(row);
         self.layers[cell].record(&measurement);
         if self.flushed.elapsed() >= FLUSH_EVERY {
@@ -199,12 +199,6 @@ struct Run<'a> {
     round: u32,
     image: usize,
     cell: usize,
-}
-
-/// The layer with the first overflow, and how many values overflow there.
-fn overflow<'a>(plan: &'a Plan, trace: &Trace) -> Option<(&'a str, u64)> {
-    let activations = plan.layers.iter().filter(|layer| layer.kind == "activation" || layer.kind == "reveal");
-    activations.zip(&trace.outside).find(|(_, outside)| **outside > 0).map(|(layer, outside)| (layer.name.as_str(), *outside))
 }
 
 fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {

@@ -7,6 +7,7 @@ mod layers;
 mod measurement;
 mod prepare;
 mod records;
+mod reference;
 
 pub use catalogue::{catalogue, cpu_features};
 pub use engine::{Observer, Outcome, run};

@@ -1,13 +1,12 @@
-//! Everything that can be found wrong before anything runs: networks, images, plans, references.
+//! Everything that can be found wrong before anything runs: networks, images, plans.
 
 use super::RunError;
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
-use crate::nn::plain::{self, Trace};
 use crate::nn::secure::{Plan, ServerWeights, lower};
-use crate::nn::{NnError, arch, weights::Weights as NetworkWeights};
+use crate::nn::{NnError, arch};
 use crate::protocol::activation::{self, ProtocolEntry};
-use crate::scenario::{ImageSource, Model, Normalize, Protocol, Scenario, Split, Weights};
+use crate::scenario::{ImageSource, Model, Protocol, Scenario, Split, Weights};
 
 /// One model, ready to run with every protocol.
 pub(super) struct PreparedModel<'a> {
@@ -43,4 +42,33 @@ fn prepare_model<'a>(scenario: &'a Scenario, model: &'a Model) -> Result<Prepare
     };
     let protocols = scenario.protocols.iter().map(protocol).collect::<Result<_, RunError>>()?;
     Ok(PreparedModel { model, graph, images, protocols })
+}
+
+fn normalization(model: &Model) -> Normalization {
+    let (mean, std) = model.normalize.mean_and_std();
+    Normalization { mean, std }
+}
+
+fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
+    let architecture = arch::find(&model.arch).expect("the scenario was checked against the registry");
+    match &model.weights {
+        Weights::Random => Ok(architecture.random(scenario.seed, &normalization(model))),
+        Weights::File(path) => architecture.load(path),
+    }
+}
+
+fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image>, NnError> {
+    let mut images = match &scenario.input.source {
+        ImageSource::Random => data::random_images(graph.input_shape(), scenario.seed, scenario.input.images),
+        ImageSource::Cifar10 { path, split } => {
+            let split = match split {
+                Split::Test => data::Split::Test,
+                Split::Train => data::Split::Train,
+            };
+            data::read_cifar10(path, split, scenario.input.images)?
+        }
+    };
+    let normalization = normalization(model);
+    images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));
+    Ok(images)
 }

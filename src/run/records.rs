@@ -1,10 +1,10 @@
 //! From measurements to the rows of the results.
 
 use super::prepare::{PreparedModel, PreparedProtocol};
+use super::reference::Reference;
 use super::{LayerCost, Measurement};
 use crate::link::Phase;
 use crate::nn::data::Image;
-use crate::nn::plain::Trace;
 use crate::nn::secure::LayerInfo;
 use crate::report::{Latencies, LayerRecord, RunRecord};
 use crate::scenario::{Compute, Link, Scenario};
@@ -41,7 +41,7 @@ pub(super) fn run_record(
     (repetition, image_index): (u32, usize),
     compute: Compute,
     image: &Image,
-    reference: &Trace,
+    reference: &Reference,
     measurement: &Measurement,
 ) -> RunRecord {
     let (setup, offline, online) = (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
@@ -70,7 +70,7 @@ pub(super) fn run_record(
         setup_bytes_down: setup.bytes_down,
         dealer_bytes_server: setup.dealer_server + offline.dealer_server,
         dealer_bytes_client: setup.dealer_client + offline.dealer_client,
-        label: image.label,
+        label: image.label.map(u32::from),
         // Past the ring the shares hold no result: better an empty cell than a wrong one.
         prediction: (!overflowed).then(|| argmax(&measurement.logits)),
         reference_prediction: argmax(&reference.logits),
