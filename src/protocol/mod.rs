@@ -1,5 +1,6 @@
 //! Two-party protocols.
 
 mod function;
+pub mod ot;
 
 pub use function::{Function, Polynomial};
