@@ -6,12 +6,7 @@ mod cost;
 mod dealer;
 mod error;
 mod function;
-pub mod garble;
-pub mod linear;
-mod masked_open;
 pub mod ot;
-mod session;
-mod spill;
 
 pub use cost::{Cost, PhaseCost};
 pub use dealer::Dealer;
