@@ -1,0 +1,327 @@
+//! The schema: one struct per CSV file, its fields in column order.
+//!
+//! Every time is held as [`Nanos`] and written as seconds with nine decimals. `up` is client to
+//! server, `down` is server to client. An empty cell means "not measured".
+
+use super::encoding;
+use crate::units::Nanos;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::fmt;
+
+/// A row of one of the CSV files.
+pub trait Record: Serialize + DeserializeOwned {
+    /// Name of the file inside the results folder.
+    const FILE: &'static str;
+    /// The header, in order.
+    const COLUMNS: &'static [&'static str];
+}
+
+/// Declares a record and derives its header from the field names, so that they cannot differ.
+macro_rules! record {
+    (
+        $(#[$meta:meta])*
+        $name:ident in $file:literal {
+            $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        pub struct $name {
+            $($(#[$field_meta])* pub $field: $type,)*
+        }
+
+        impl Record for $name {
+            const FILE: &'static str = $file;
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+        }
+    };
+}
+
+/// Names one (model, protocol, link) combination of a scenario.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct CellKey {
+    /// Scenario name.
+    pub scenario: String,
+    /// Model name.
+    pub model: String,
+    /// Protocol id.
+    pub protocol: String,
+    /// Link name.
+    pub link: String,
+}
+
+impl fmt::Display for CellKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let CellKey {
+            scenario,
+            model,
+            protocol,
+            link,
+        } = self;
+        write!(f, "{scenario}: {model}, {protocol}, {link}")
+    }
+}
+
+record! {
+    /// A row of `runs.csv`: one repetition of one cell on one image.
+    RunRecord in "runs.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Protocol id.
+        protocol: String,
+        /// Link name.
+        link: String,
+        /// Counted repetition, from 0.
+        repetition: u32,
+        /// Index of the image, from 0.
+        image: u32,
+        /// From the client having its image to the client having the logits.
+        #[serde(with = "encoding::seconds")]
+        online_s: Nanos,
+        /// Input-independent work of this query.
+        #[serde(with = "encoding::seconds")]
+        offline_s: Nanos,
+        /// What the online transcript needs on this link if computing were free.
+        #[serde(with = "encoding::seconds")]
+        online_floor_s: Nanos,
+        /// Computing time of the server online; empty when `compute = "none"`.
+        #[serde(with = "encoding::optional_seconds")]
+        online_server_compute_s: Option<Nanos>,
+        /// Computing time of the client online; empty when `compute = "none"`.
+        #[serde(with = "encoding::optional_seconds")]
+        online_client_compute_s: Option<Nanos>,
+        /// Causal depth of the online phase.
+        online_rounds: u64,
+        /// Online bytes, client to server.
+        online_bytes_up: u64,
+        /// Online bytes, server to client.
+        online_bytes_down: u64,
+        /// Causal depth of the offline phase.
+        offline_rounds: u64,
+        /// Offline bytes, client to server.
+        offline_bytes_up: u64,
+        /// Offline bytes, server to client.
+        offline_bytes_down: u64,
+        /// Work done once per model and pair.
+        #[serde(with = "encoding::seconds")]
+        setup_s: Nanos,
+        /// Setup bytes, client to server.
+        setup_bytes_up: u64,
+        /// Setup bytes, server to client.
+        setup_bytes_down: u64,
+        /// What the dealer sent to the server for this query.
+        dealer_bytes_server: u64,
+        /// What the dealer sent to the client for this query.
+        dealer_bytes_client: u64,
+        /// The class in the data set; empty for generated images.
+        label: Option<u32>,
+        /// The class found under the protocol.
+        prediction: u32,
+        /// The class found by the plaintext floating-point network.
+        reference_prediction: u32,
+        /// Largest difference of a logit from the plaintext network; NaN if not measured.
+        #[serde(with = "encoding::float")]
+        max_abs_error: f64,
+        /// Pre-activations outside what the ring can hold, in the plaintext run.
+        overflowed_activations: u64,
+        /// Digest of every byte on the wire.
+        #[serde(with = "encoding::digest")]
+        transcript_blake3: blake3::Hash,
+    }
+}
+
+record! {
+    /// A row of `layers.csv`: one layer of one cell, over its repetitions.
+    LayerRecord in "layers.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Protocol id.
+        protocol: String,
+        /// Link name.
+        link: String,
+        /// Position in the network, from 0.
+        layer: u32,
+        /// Name in the model, for example `layer1.0.conv1`.
+        name: String,
+        /// Kind of layer, for example `linear` or `activation`.
+        kind: String,
+        /// Elements of the result.
+        elements: u64,
+        /// Median online time.
+        #[serde(with = "encoding::seconds")]
+        online_s_median: Nanos,
+        /// 95th percentile of the online time.
+        #[serde(with = "encoding::seconds")]
+        online_s_p95: Nanos,
+        /// Median offline time.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_s_median: Option<Nanos>,
+        /// Rounds this layer added online.
+        online_rounds: u64,
+        /// Rounds this layer added offline.
+        offline_rounds: u64,
+        /// Online bytes, client to server.
+        online_bytes_up: u64,
+        /// Online bytes, server to client.
+        online_bytes_down: u64,
+        /// Offline bytes, client to server.
+        offline_bytes_up: u64,
+        /// Offline bytes, server to client.
+        offline_bytes_down: u64,
+    }
+}
+
+record! {
+    /// A row of `summary.csv`: one cell over its runs.
+    SummaryRecord in "summary.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Protocol id.
+        protocol: String,
+        /// Link name.
+        link: String,
+        /// Runs counted.
+        n: u64,
+        /// Median online time.
+        #[serde(with = "encoding::seconds")]
+        online_s_median: Nanos,
+        /// 95th percentile of the online time.
+        #[serde(with = "encoding::seconds")]
+        online_s_p95: Nanos,
+        /// Lower end of the 95 % interval of the median; empty for a single run.
+        #[serde(with = "encoding::optional_seconds")]
+        online_s_ci_low: Option<Nanos>,
+        /// Upper end of the 95 % interval of the median; empty for a single run.
+        #[serde(with = "encoding::optional_seconds")]
+        online_s_ci_high: Option<Nanos>,
+        /// Median offline time.
+        #[serde(with = "encoding::seconds")]
+        offline_s_median: Nanos,
+        /// Median of offline plus online.
+        #[serde(with = "encoding::seconds")]
+        total_s_median: Nanos,
+        /// Median online floor.
+        #[serde(with = "encoding::seconds")]
+        online_floor_s: Nanos,
+        /// Median computing time of the server online.
+        #[serde(with = "encoding::optional_seconds")]
+        online_server_compute_s_median: Option<Nanos>,
+        /// Median computing time of the client online.
+        #[serde(with = "encoding::optional_seconds")]
+        online_client_compute_s_median: Option<Nanos>,
+        /// Causal depth of the online phase.
+        online_rounds: u64,
+        /// Online bytes, client to server.
+        online_bytes_up: u64,
+        /// Online bytes, server to client.
+        online_bytes_down: u64,
+        /// Causal depth of the offline phase.
+        offline_rounds: u64,
+        /// Offline bytes, client to server.
+        offline_bytes_up: u64,
+        /// Offline bytes, server to client.
+        offline_bytes_down: u64,
+        /// Median setup time.
+        #[serde(with = "encoding::seconds")]
+        setup_s_median: Nanos,
+        /// Setup bytes, client to server.
+        setup_bytes_up: u64,
+        /// Setup bytes, server to client.
+        setup_bytes_down: u64,
+        /// What the dealer sent to the server for one query.
+        dealer_bytes_server: u64,
+        /// What the dealer sent to the client for one query.
+        dealer_bytes_client: u64,
+        /// Distinct images.
+        images: u64,
+        /// Runs, out of `n`, whose prediction equals the reference prediction.
+        agreements: u64,
+        /// Largest of the runs; empty as soon as one run has none.
+        #[serde(with = "encoding::float")]
+        max_abs_error: f64,
+        /// Sum over the distinct images.
+        overflowed_activations: u64,
+    }
+}
+
+record! {
+    /// A row of `speedup.csv`: how much longer, or how much more, a baseline needs than the subject.
+    ///
+    /// Every ratio is baseline / subject and empty where the subject's value is 0.
+    SpeedupRecord in "speedup.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Link name.
+        link: String,
+        /// Protocol id in the denominator.
+        subject: String,
+        /// Protocol id in the numerator.
+        baseline: String,
+        /// Median ratio of the online times of runs with the same repetition and image.
+        #[serde(with = "encoding::optional_float")]
+        online_speedup: Option<f64>,
+        /// Lower end of its 95 % interval; empty for a single pair.
+        #[serde(with = "encoding::optional_float")]
+        online_speedup_low: Option<f64>,
+        /// Upper end of its 95 % interval; empty for a single pair.
+        #[serde(with = "encoding::optional_float")]
+        online_speedup_high: Option<f64>,
+        /// Median ratio of offline plus online.
+        #[serde(with = "encoding::optional_float")]
+        total_speedup: Option<f64>,
+        /// Ratio of the online bytes, both directions together.
+        #[serde(with = "encoding::optional_float")]
+        bytes_ratio: Option<f64>,
+        /// Ratio of the online rounds.
+        #[serde(with = "encoding::optional_float")]
+        rounds_ratio: Option<f64>,
+    }
+}
+
+impl RunRecord {
+    /// The cell this run belongs to.
+    pub fn cell(&self) -> CellKey {
+        CellKey {
+            scenario: self.scenario.clone(),
+            model: self.model.clone(),
+            protocol: self.protocol.clone(),
+            link: self.link.clone(),
+        }
+    }
+
+    /// The columns that must not vary over the repetitions of a cell, with their values.
+    pub fn exact_columns(&self) -> [(&'static str, u64); 10] {
+        [
+            ("online_rounds", self.online_rounds),
+            ("online_bytes_up", self.online_bytes_up),
+            ("online_bytes_down", self.online_bytes_down),
+            ("offline_rounds", self.offline_rounds),
+            ("offline_bytes_up", self.offline_bytes_up),
+            ("offline_bytes_down", self.offline_bytes_down),
+            ("setup_bytes_up", self.setup_bytes_up),
+            ("setup_bytes_down", self.setup_bytes_down),
+            ("dealer_bytes_server", self.dealer_bytes_server),
+            ("dealer_bytes_client", self.dealer_bytes_client),
+        ]
+    }
+}
+
+impl LayerRecord {
+    /// The cell this layer belongs to.
+    pub fn cell(&self) -> CellKey {
+        CellKey {
+            scenario: self.scenario.clone(),
+            model: self.model.clone(),
+            protocol: self.protocol.clone(),
+            link: self.link.clone(),
+        }
+    }
+}
