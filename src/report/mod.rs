@@ -27,4 +27,4 @@ pub use statistics::{Interval, Latencies, PairedRatio, RunId, paired_ratio};
 pub use summary::{Comparison, speedups, summarize};
 pub use table::table;
 pub use timestamp::rfc3339_utc;
-pub use write::{ResultsDir, read_records, read_runs};
+pub use write::{ResultsDir, read_manifest, read_records, read_runs};

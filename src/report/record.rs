@@ -117,8 +117,8 @@ record! {
         dealer_bytes_client: u64,
         /// The class in the data set; empty for generated images.
         label: Option<u32>,
-        /// The class found under the protocol; empty if the values left the ring's range.
-        prediction: Option<u32>,
+        /// The class found under the protocol.
+        prediction: u32,
         /// The class found by the plaintext floating-point network.
         reference_prediction: u32,
         /// Largest difference of a logit from the plaintext network; NaN if not measured.

@@ -102,14 +102,19 @@ impl ResultsDir {
     /// its layers on disk as well.
     ///
     /// # Errors
-    /// [`ReportError::Write`]; the records of a file that could not be written are not kept.
+    /// [`ReportError::Write`]; the cell is then not kept, and may be appended again.
     pub fn append_cell(
         &mut self,
         runs: &[RunRecord],
         layers: &[LayerRecord],
     ) -> Result<(), ReportError> {
+        let before = self.layers.len();
         self.append_layers(layers)?;
-        self.append_runs(runs)
+        let written = self.append_runs(runs);
+        if written.is_err() {
+            self.layers.truncate(before);
+        }
+        written
     }
 
     /// Adds rows to `runs.csv`.
@@ -207,6 +212,23 @@ impl ResultsDir {
 /// [`ReportError::Read`], or [`ReportError::Malformed`] with the file, line and column.
 pub fn read_runs(path: impl AsRef<Path>) -> Result<Vec<RunRecord>, ReportError> {
     read_records(path)
+}
+
+/// Reads a `manifest.json`, for example to see whether a folder belongs to the same scenario.
+///
+/// # Errors
+/// [`ReportError::Read`], or [`ReportError::Malformed`] with the file and line.
+pub fn read_manifest(path: impl AsRef<Path>) -> Result<Manifest, ReportError> {
+    let path = path.as_ref().to_owned();
+    let json = match fs::read_to_string(&path) {
+        Ok(json) => json,
+        Err(source) => return Err(ReportError::Read { path, source }),
+    };
+    serde_json::from_str(&json).map_err(|error| ReportError::Malformed {
+        path,
+        line: error.line() as u64,
+        message: error.to_string(),
+    })
 }
 
 /// Reads one of the CSV files; its header must be exactly the record's.

@@ -119,6 +119,22 @@ fn what_is_written_reads_back() {
     assert_eq!(summaries, summarize(&runs).unwrap());
     let ratios: Vec<SpeedupRecord> = read_records(file("speedup.csv")).unwrap();
     assert_eq!(ratios, speedups(&runs, &comparison()).unwrap());
+    assert_eq!(read_manifest(file("manifest.json")).unwrap(), manifest());
+    fs::write(file("manifest.json"), "{\n  \"tool\": 7\n}").unwrap();
+    let error = read_manifest(file("manifest.json")).unwrap_err();
+    assert!(matches!(error, ReportError::Malformed { line: 2, .. }));
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_as_readable_as_any_other() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    write_everything(folder.path());
+    fs::write(folder.path().join("ordinary"), "").unwrap();
+    let mode = |name| fs::metadata(folder.path().join(name)).unwrap();
+    let mode = |name| mode(name).permissions().mode();
+    assert_eq!(mode("runs.csv"), mode("ordinary"));
 }
 
 #[test]
@@ -210,14 +226,16 @@ fn a_file_that_cannot_be_replaced_is_named_and_memory_stays_consistent() {
     let target = folder.path().join("runs.csv");
     fs::create_dir(&target).unwrap();
     let mut results = ResultsDir::create(folder.path()).unwrap();
-    let error = results.append_runs(&[run("gc", 0, 5)]).unwrap_err();
+    let cell = ([run("gc", 0, 5)], [layer("gc", 0)]);
+    let error = results.append_cell(&cell.0, &cell.1).unwrap_err();
     let message = error.to_string();
     let start = format!("{}: cannot write: ", target.display());
     assert!(message.starts_with(&start), "{message}");
-    assert!(results.runs().is_empty());
+    assert!(results.runs().is_empty() && results.layers().is_empty());
     fs::remove_dir(&target).unwrap();
-    results.append_runs(&[run("gc", 0, 5)]).unwrap();
-    assert_eq!(read_runs(&target).unwrap().len(), 1);
+    results.append_cell(&cell.0, &cell.1).unwrap();
+    assert_eq!(read_runs(&target).unwrap(), cell.0);
+    assert_eq!(results.layers(), cell.1);
 }
 
 #[test]
