@@ -12,7 +12,9 @@ use std::io::Write;
 
 /// List the protocols or the models that a scenario can name
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json")]
+#[command(
+    after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json"
+)]
 pub struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -75,9 +77,16 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
     let elements = 1 << 20;
     let function = match entry.family {
         Family::Relu => Function::Relu,
-        Family::Polynomial => Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table")),
+        Family::Polynomial => {
+            Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table"))
+        }
     };
-    let cost = entry.protocol.cost(&ActivationSpec { function, elements, input_bits: 32, output_bits: 16 });
+    let cost = entry.protocol.cost(&ActivationSpec {
+        function,
+        elements,
+        input_bits: 32,
+        output_bits: 16,
+    });
     let per_activation = |bytes: u64| (bytes as f64 / elements as f64 * 100.0).round() / 100.0;
     ProtocolRow {
         id: entry.id,
@@ -87,7 +96,9 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
         },
         rounds: cost.online.rounds,
         online_bytes_per_activation: per_activation(cost.online.up + cost.online.down),
-        offline_bytes_per_activation: per_activation(cost.offline.up + cost.offline.down + cost.dealer_server + cost.dealer_client),
+        offline_bytes_per_activation: per_activation(
+            cost.offline.up + cost.offline.down + cost.dealer_server + cost.dealer_client,
+        ),
         dealer: entry.dealer,
         exact: entry.exact,
         summary: entry.summary,
@@ -116,12 +127,25 @@ fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY).set_content_arrangement(ContentArrangement::Dynamic).set_header(header);
+    table
+        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_header(header);
     table
 }
 
 fn protocol_table() -> String {
-    let mut table = table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what", "source"]);
+    let mut table = table(&[
+        "id",
+        "family",
+        "rounds",
+        "online B",
+        "offline B",
+        "dealer",
+        "exact",
+        "what",
+        "source",
+    ]);
     for row in protocols() {
         let yes = |flag| if flag { "yes" } else { "no" }.to_string();
         table.add_row([
@@ -136,11 +160,21 @@ fn protocol_table() -> String {
             row.source.into(),
         ]);
     }
-    format!("{table}\nrounds: one way, one layer, online. Bytes: per activation, both directions and the dealer's, without the next linear layer; degree 4.")
+    format!(
+        "{table}\nrounds: one way, one layer, online. Bytes: per activation, both directions and the dealer's, without the next linear layer; degree 4."
+    )
 }
 
 fn model_table() -> anyhow::Result<String> {
-    let mut table = table(&["id", "parameters", "activation layers", "activations", "input", "classes", "what"]);
+    let mut table = table(&[
+        "id",
+        "parameters",
+        "activation layers",
+        "activations",
+        "input",
+        "classes",
+        "what",
+    ]);
     for row in models()? {
         table.add_row([
             row.id.to_string(),

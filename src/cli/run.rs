@@ -35,11 +35,22 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Result<(), Failure> {
     let scenario = load(args).map_err(Failure::bad_input)?;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    let out = args
+        .out
+        .clone()
+        .unwrap_or_else(|| Path::new("results").join(&scenario.name));
     let mut results = ResultsDir::create(&out).map_err(Failure::bad_input)?;
     let mut manifest = manifest(&scenario)?;
     let mut progress = Progress::new();
-    let ended = with_ctrl_c(|cancel| run::run(&scenario, &mut results, &mut manifest, &mut progress, cancel))?;
+    let ended = with_ctrl_c(|cancel| {
+        run::run(
+            &scenario,
+            &mut results,
+            &mut manifest,
+            &mut progress,
+            cancel,
+        )
+    })?;
     progress.clear();
     let outcome = ended.map_err(|error| failure(error, &out))?;
     print(args.format, &outcome)?;
@@ -48,22 +59,40 @@ pub fn main(args: &Args) -> Result<(), Failure> {
 }
 
 fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
-    let search = SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
+    let search = SearchPath {
+        data: args.data.clone(),
+        environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from),
+    };
     match &args.file {
         Some(file) => scenario::load(file, &search, &catalogue()),
-        None => scenario::parse(QUICKSTART, Path::new("quickstart (built in)"), &search, &catalogue()),
+        None => scenario::parse(
+            QUICKSTART,
+            Path::new("quickstart (built in)"),
+            &search,
+            &catalogue(),
+        ),
     }
 }
 
 fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
-    let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
+    let digest = blake3::Hash::from_hex(scenario.digest())
+        .context("a scenario's digest is a BLAKE3 hash")?;
     let host = Host::this_machine(cpu_features());
-    Ok(Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?))
+    Ok(Manifest::begin(
+        SystemTime::now(),
+        host,
+        scenario.seed,
+        digest,
+        serde_json::to_value(scenario)?,
+    ))
 }
 
 /// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
 fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("cannot start the signal handler")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the signal handler")?;
     let (cancel, done) = (CancellationToken::new(), CancellationToken::new());
     std::thread::scope(|scope| {
         let worker = scope.spawn(|| {
@@ -76,14 +105,19 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
                 _ = done.cancelled() => return,
                 signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
             }
-            let _ = writeln!(std::io::stderr(), "stopping; what was measured is kept (Ctrl-C again to stop at once)");
+            let _ = writeln!(
+                std::io::stderr(),
+                "stopping; what was measured is kept (Ctrl-C again to stop at once)"
+            );
             cancel.cancel();
             tokio::select! {
                 _ = done.cancelled() => {}
                 _ = tokio::signal::ctrl_c() => std::process::exit(130),
             }
         });
-        worker.join().map_err(|_| anyhow!("internal error: the run panicked"))
+        worker
+            .join()
+            .map_err(|_| anyhow!("internal error: the run panicked"))
     })
 }
 
@@ -103,7 +137,9 @@ fn failure(error: RunError, out: &Path) -> Failure {
 fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
     let text = match format {
         Format::Table => table(&outcome.summaries, &outcome.speedups),
-        Format::Json => serde_json::to_string_pretty(&serde_json::json!({ "summary": outcome.summaries, "speedup": outcome.speedups }))?,
+        Format::Json => serde_json::to_string_pretty(
+            &serde_json::json!({ "summary": outcome.summaries, "speedup": outcome.speedups }),
+        )?,
     };
     writeln!(std::io::stdout(), "{}", text.trim_end())?;
     Ok(())

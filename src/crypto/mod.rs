@@ -1,7 +1,12 @@
-//! Symmetric primitives: blocks, seeded randomness, bit transposition. No communication.
+//! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
 mod block;
 mod prg;
+pub mod rekeyed;
+#[cfg(target_arch = "x86_64")]
+mod rekeyed_aesni;
+#[cfg(target_arch = "x86_64")]
+mod rekeyed_vaes;
 mod transpose;
 
 pub use block::Block;

@@ -6,7 +6,12 @@ mod cost;
 mod dealer;
 mod error;
 mod function;
+pub mod garble;
+pub mod linear;
+mod masked_open;
 pub mod ot;
+mod session;
+mod spill;
 
 pub use cost::{Cost, PhaseCost};
 pub use dealer::Dealer;

@@ -29,7 +29,7 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         dealer_bytes_server: 32,
         dealer_bytes_client: 4_096,
         label: None,
-        prediction: 1,
+        prediction: Some(1),
         reference_prediction: 1,
         max_abs_error: 0.000_031,
         overflowed_activations: 0,

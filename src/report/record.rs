@@ -118,7 +118,7 @@ record! {
         /// The class in the data set; empty for generated images.
         label: Option<u32>,
         /// The class found under the protocol.
-        prediction: u32,
+        prediction: Option<u32>,
         /// The class found by the plaintext floating-point network.
         reference_prediction: u32,
         /// Largest difference of a logit from the plaintext network; NaN if not measured.

@@ -201,7 +201,7 @@ mod tests {
         let mut lan = run("gc", 0, 7_000_000);
         lan.link = "lan".into();
         lan.overflowed_activations = 12;
-        lan.prediction = 2;
+        lan.prediction = Some(2);
         let runs = [run("gc", 0, 1000), run("fused", 0, 2500), lan];
         insta::assert_snapshot!(rendered(&runs, "fused"), @r"
         quickstart: resnet20 over wan

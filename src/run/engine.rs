@@ -2,15 +2,18 @@
 //! hits all of them alike, results on disk as they come.
 
 use super::prepare::{PreparedModel, PreparedProtocol, prepare};
-use super::reference::Reference;
 use super::records::{CellLayers, CellNames, run_record};
+use super::reference::Reference;
 use super::{Measurement, RunError};
 use crate::crypto::Seed;
 use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, find_model};
 use crate::nn::data::Image;
 use crate::nn::secure::{Query, infer};
 use crate::protocol::Function;
-use crate::report::{Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord, speedups, summarize};
+use crate::report::{
+    Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord,
+    speedups, summarize,
+};
 use crate::scenario::{Clock, Compute, Link, Scenario};
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
@@ -50,8 +53,14 @@ pub fn run(
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     let models = prepare(scenario)?;
-    let per_model = (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
-    observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
+    let per_model = (scenario.repetitions + scenario.warmup) as u64
+        * (scenario.links.len() * scenario.protocols.len()) as u64;
+    observer.planned(
+        models
+            .iter()
+            .map(|model| per_model * model.images.len() as u64)
+            .sum(),
+    );
     let mut engine = Engine {
         scenario,
         results,
@@ -91,12 +100,22 @@ impl Engine<'_> {
         for link in &scenario.links {
             let first = self.layers.len();
             for prepared in &model.protocols {
-                self.layers.push(CellLayers::new(CellNames::new(scenario, model, prepared, link), &prepared.plan.layers));
+                self.layers.push(CellLayers::new(
+                    CellNames::new(scenario, model, prepared, link),
+                    &prepared.plan.layers,
+                ));
             }
             for round in 0..scenario.warmup + scenario.repetitions {
                 for (index, prepared) in model.protocols.iter().enumerate() {
                     for image in 0..model.images.len() {
-                        self.execute(Run { model, prepared, link, round, image, cell: first + index })?;
+                        self.execute(Run {
+                            model,
+                            prepared,
+                            link,
+                            round,
+                            image,
+                            cell: first + index,
+                        })?;
                     }
                 }
             }
@@ -110,7 +129,8 @@ impl Engine<'_> {
         if self.references.iter().any(|(known, _)| *known == function) {
             return;
         }
-        let reference = |image: &Image| Reference::new(&model.graph, &prepared.plan, &function, &image.pixels);
+        let reference =
+            |image: &Image| Reference::new(&model.graph, &prepared.plan, &function, &image.pixels);
         let references: Vec<Reference> = model.images.iter().map(reference).collect();
         for (image, reference) in references.iter().enumerate() {
             if let Some((layer, count)) = reference.first_overflow(&prepared.plan) {
@@ -133,7 +153,14 @@ impl Engine<'_> {
         if self.cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let Run { model, prepared, link, round, image, cell } = run;
+        let Run {
+            model,
+            prepared,
+            link,
+            round,
+            image,
+            cell,
+        } = run;
         let names = self.layers[cell].names().clone();
         let repetition = round.checked_sub(self.scenario.warmup);
         self.observer.starting(&names.to_string(), repetition);
@@ -144,16 +171,31 @@ impl Engine<'_> {
             image: pixels,
             protocol: prepared.entry.protocol,
             link: &link_config(self.scenario, link, self.cancel),
-            seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
+            seed: Seed::from_u64(self.scenario.seed)
+                .derive(&format!("{names} / {round} / {image}")),
             material_bytes: self.scenario.memory.material.0,
         };
-        let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
+        let inference =
+            infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
         let measurement = Measurement::new(&prepared.plan, &inference);
         self.observer.finished();
-        let Some(repetition) = repetition else { return Ok(()) };
+        let Some(repetition) = repetition else {
+            return Ok(());
+        };
         let function = prepared.protocol.function();
-        let (_, references) = self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
-        let row = run_record(&names, (repetition, image), self.scenario.compute, &model.images[image], &references[image], &measurement);
+        let (_, references) = self
+            .references
+            .iter()
+            .find(|(known, _)| *known == function)
+            .expect("made before the first run");
+        let row = run_record(
+            &names,
+            (repetition, image),
+            self.scenario.compute,
+            &model.images[image],
+            &references[image],
+            &measurement,
+        );
         self.pending.push(row);
         self.layers[cell].record(&measurement);
         if self.flushed.elapsed() >= FLUSH_EVERY {
@@ -163,7 +205,8 @@ impl Engine<'_> {
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
-        self.results.append_runs(&std::mem::take(&mut self.pending))?;
+        self.results
+            .append_runs(&std::mem::take(&mut self.pending))?;
         self.flushed = Instant::now();
         Ok(())
     }
@@ -176,7 +219,10 @@ impl Engine<'_> {
         let summaries = summarize(self.results.runs())?;
         let speedups = match &self.scenario.speedup {
             Some(compared) => {
-                let comparison = Comparison { subject: compared.subject.clone(), baselines: Some(compared.baselines.clone()) };
+                let comparison = Comparison {
+                    subject: compared.subject.clone(),
+                    baselines: Some(compared.baselines.clone()),
+                };
                 speedups(self.results.runs(), &comparison)?
             }
             None => Vec::new(),
@@ -184,9 +230,13 @@ impl Engine<'_> {
         if ended.is_ok() {
             self.manifest.finish(SystemTime::now());
         }
-        self.results.write_all(&summaries, &speedups, self.manifest)?;
+        self.results
+            .write_all(&summaries, &speedups, self.manifest)?;
         ended?;
-        Ok(Outcome { summaries, speedups })
+        Ok(Outcome {
+            summaries,
+            speedups,
+        })
     }
 }
 
@@ -202,7 +252,12 @@ struct Run<'a> {
 }
 
 fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {
-    let direction = |rate| LinkParameters { latency: link.latency, rate, packet_payload: link.packet_payload, packet_overhead: link.packet_overhead };
+    let direction = |rate| LinkParameters {
+        latency: link.latency,
+        rate,
+        packet_payload: link.packet_payload,
+        packet_overhead: link.packet_overhead,
+    };
     LinkConfig {
         model: find_model(&link.model).expect("the scenario was checked against the registry"),
         up: direction(link.up),
@@ -212,7 +267,9 @@ fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> 
             Clock::Wall => ClockMode::Wall,
         },
         compute: match scenario.compute {
-            Compute::Measured => ComputeMode::Measured { scale: scenario.compute_scale },
+            Compute::Measured => ComputeMode::Measured {
+                scale: scenario.compute_scale,
+            },
             Compute::None => ComputeMode::None,
         },
         in_flight_bytes: scenario.memory.in_flight.0,
