@@ -87,3 +87,83 @@ pub struct Graph {
     /// Nodes, operands before users; node 0 is the input.
     pub nodes: Vec<Node>,
 }
+
+impl Op {
+    /// The kind of operation in one lower-case word, as in reports.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Op::Input => "input",
+            Op::Linear { shape, .. } => match shape {
+                LinearShape::Conv2d(_) => "conv",
+                LinearShape::Dense { .. } => "dense",
+            },
+            Op::Activation { .. } => "activation",
+            Op::AvgPool { .. } => "avgpool",
+            Op::GlobalAvgPool => "globalavgpool",
+            Op::Add => "add",
+            Op::PadShortcut { .. } => "padshortcut",
+            Op::Flatten => "flatten",
+        }
+    }
+}
+
+impl Graph {
+    /// Shape of the image.
+    pub fn input_shape(&self) -> TensorShape {
+        self.nodes[0].shape
+    }
+
+    /// Number of logits.
+    pub fn classes(&self) -> usize {
+        self.logits().shape.elements()
+    }
+
+    /// The last node.
+    pub fn logits(&self) -> &Node {
+        self.nodes.last().expect("a graph has at least its input")
+    }
+
+    /// Weights and biases, batch norm folded in.
+    pub fn parameters(&self) -> usize {
+        let of = |node: &Node| match &node.op {
+            Op::Linear { weights, bias, .. } => weights.len() + bias.len(),
+            _ => 0,
+        };
+        self.nodes.iter().map(of).sum()
+    }
+
+    /// Activation slots.
+    pub fn activation_layers(&self) -> usize {
+        self.activation_sizes().len()
+    }
+
+    /// Activations of one inference, all slots together.
+    pub fn activations(&self) -> usize {
+        self.activation_sizes().iter().sum()
+    }
+
+    /// Elements of each activation slot, by slot number.
+    pub fn activation_sizes(&self) -> Vec<usize> {
+        let mut slots: Vec<(usize, usize)> = self
+            .nodes
+            .iter()
+            .filter_map(|node| match node.op {
+                Op::Activation { slot } => Some((slot, node.shape.elements())),
+                _ => None,
+            })
+            .collect();
+        slots.sort_unstable();
+        slots.into_iter().map(|(_, elements)| elements).collect()
+    }
+
+    /// For each node, the nodes that read it, in order; a value is dead after its last reader.
+    pub fn users(&self) -> Vec<Vec<NodeId>> {
+        let mut users = vec![Vec::new(); self.nodes.len()];
+        for (id, node) in self.nodes.iter().enumerate() {
+            for &input in &node.inputs {
+                users[input].push(id);
+            }
+        }
+        users
+    }
+}

@@ -1,3 +1,15 @@
 //! Networks: graphs, import, reference, and the secure executor.
 
+pub mod arch;
+pub mod builder;
+pub mod data;
+pub mod error;
 pub mod graph;
+pub mod plain;
+pub mod random;
+pub mod safetensors;
+mod seeded;
+mod validate;
+pub mod weights;
+
+pub use error::NnError;
