@@ -181,8 +181,8 @@ impl Normalization {
         let (pixels, rest) = pixels.as_chunks_mut::<3>();
         assert!(rest.is_empty(), "normalisation needs three channels");
         for pixel in pixels {
-            for c in 0..3 {
-                pixel[c] = (pixel[c] - self.mean[c]) / self.std[c];
+            for ((value, mean), std) in pixel.iter_mut().zip(self.mean).zip(self.std) {
+                *value = (*value - mean) / std;
             }
         }
     }

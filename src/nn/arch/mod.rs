@@ -70,7 +70,69 @@ impl Architecture {
 
 #[cfg(test)]
 mod tests {
+    use safetensors::tensor::{Dtype, TensorView};
+
     use super::*;
+    use crate::nn::graph::Op;
+    use crate::nn::weights::Fill;
+
+    /// Passes random tensors on and remembers them.
+    struct Recorder {
+        inner: RandomWeights,
+        tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
+    }
+
+    impl WeightSource for Recorder {
+        fn tensor(&mut self, name: &str, shape: &[usize], fill: Fill) -> Result<Vec<f32>, NnError> {
+            let values = self.inner.tensor(name, shape, fill)?;
+            let bytes = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+            self.tensors.push((name.to_string(), shape.to_vec(), bytes));
+            Ok(values)
+        }
+    }
+
+    fn parameters(graph: &Graph) -> Vec<&[f32]> {
+        let linear = graph.nodes.iter().filter_map(|node| match &node.op {
+            Op::Linear { weights, bias, .. } => Some([weights.as_slice(), bias]),
+            _ => None,
+        });
+        linear.flatten().collect()
+    }
+
+    fn write(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) {
+        let views = tensors.iter().map(|(name, shape, bytes)| {
+            let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("sizes agree");
+            (name, view)
+        });
+        let bytes = safetensors::serialize(views, None).expect("a valid file");
+        std::fs::write(path, bytes).expect("a temporary file");
+    }
+
+    #[test]
+    fn files_give_the_same_network_and_must_be_complete() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for architecture in all() {
+            let mut recorder = Recorder {
+                inner: RandomWeights::new(9),
+                tensors: Vec::new(),
+            };
+            let expected = (architecture.build)(&mut recorder).unwrap();
+            let mut tensors = recorder.tensors;
+            write(file.path(), &tensors);
+            let graph = architecture.load(file.path()).unwrap();
+            assert_eq!(parameters(&graph), parameters(&expected));
+
+            tensors.push(("extra.weight".to_string(), vec![1], vec![0; 4]));
+            write(file.path(), &tensors);
+            let text = architecture.load(file.path()).unwrap_err().to_string();
+            assert!(text.ends_with("the architecture: extra.weight"), "{text}");
+
+            let (missing, ..) = tensors.remove(0);
+            write(file.path(), &tensors);
+            let text = architecture.load(file.path()).unwrap_err().to_string();
+            assert!(text.contains(&format!("`{missing}` with shape")), "{text}");
+        }
+    }
 
     #[test]
     fn ids_are_unique_and_found() {

@@ -122,7 +122,11 @@ pub fn forward_observed(
 }
 
 /// One node's result, for every operation but the input and the activations.
-pub(super) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&[f64]]) -> Vec<f64> {
+pub(in crate::nn) fn evaluate(
+    node: &Node,
+    shapes: &[TensorShape],
+    operands: &[&[f64]],
+) -> Vec<f64> {
     match &node.op {
         Op::Linear {
             shape,
@@ -152,7 +156,7 @@ pub(super) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&[f64]])
 }
 
 /// The function of every value; the same numbers as [`Function::eval`], with the coefficients scaled once.
-pub(super) fn activate(function: &Function, values: &[f64]) -> Vec<f64> {
+pub(in crate::nn) fn activate(function: &Function, values: &[f64]) -> Vec<f64> {
     let Function::Polynomial(polynomial) = function else {
         return values.iter().map(|&x| function.eval(x)).collect();
     };
