@@ -8,6 +8,7 @@ pub mod graph;
 pub mod plain;
 pub mod random;
 pub mod safetensors;
+pub mod secure;
 mod seeded;
 mod validate;
 pub mod weights;
