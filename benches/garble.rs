@@ -6,8 +6,8 @@ use longhaul::crypto::{Block, Seed};
 use longhaul::protocol::garble::{Garbling, relu_circuit};
 use std::hint::black_box;
 
-/// Instances in a call: 5.7 MB of tables, beyond the second-level cache.
-const INSTANCES: usize = 1024;
+/// Instances in a call: all in the second-level cache, and 10 MB of labels and tables.
+const INSTANCES: [usize; 2] = [64, 1024];
 
 fn relu(c: &mut Criterion) {
     let circuit = relu_circuit(16);
@@ -18,27 +18,24 @@ fn relu(c: &mut Criterion) {
         first_instance: 0,
     };
     let delta = Block(prg.block().0 | 1);
-    let labels: [Vec<Block>; 3] = std::array::from_fn(|_| prg.words(INSTANCES * 64));
-    let inputs = [&labels[0][..], &labels[1], &labels[2]];
-    let mut tables = vec![0; garbling.table_bytes(INSTANCES)];
-    let mut outputs = vec![Block::ZERO; INSTANCES * 64];
-
     let mut group = c.benchmark_group("relu");
-    group.throughput(Throughput::Elements(
-        (INSTANCES * circuit.and_gates()) as u64,
-    ));
     group.sample_size(20);
-    for kernel in Kernel::available() {
-        group.bench_function(BenchmarkId::new("garble", format!("{kernel:?}")), |b| {
+    for (kernel, n) in Kernel::available().flat_map(|k| INSTANCES.map(|n| (k, n))) {
+        let labels: [Vec<Block>; 3] = std::array::from_fn(|_| prg.words(n * 64));
+        let inputs = [&labels[0][..], &labels[1], &labels[2]];
+        let mut tables = vec![0; garbling.table_bytes(n)];
+        let mut outputs = vec![Block::ZERO; n * 64];
+        group.throughput(Throughput::Elements((n * circuit.and_gates()) as u64));
+        group.bench_function(BenchmarkId::new(format!("garble/{kernel:?}"), n), |b| {
             b.iter(|| {
-                garbling.garble_with(kernel, delta, INSTANCES, &inputs, &mut tables, &mut outputs);
+                garbling.garble_with(kernel, delta, n, &inputs, &mut tables, &mut outputs);
                 black_box(&mut tables);
             });
         });
         // The zero labels are the labels of the all-zero inputs.
-        group.bench_function(BenchmarkId::new("evaluate", format!("{kernel:?}")), |b| {
+        group.bench_function(BenchmarkId::new(format!("evaluate/{kernel:?}"), n), |b| {
             b.iter(|| {
-                garbling.evaluate_with(kernel, INSTANCES, &inputs, &tables, &mut outputs);
+                garbling.evaluate_with(kernel, n, &inputs, &tables, &mut outputs);
                 black_box(&mut outputs);
             });
         });

@@ -34,14 +34,17 @@ impl Row {
     }
 }
 
+/// 64-bit words of a row.
+const WORDS: usize = size_of::<Row>() / 8;
+
 impl BitXor for Row {
     type Output = Row;
 
     // Over 64-bit words: 128-bit integers do not vectorise.
     #[inline(always)]
     fn bitxor(self, other: Row) -> Row {
-        let mut words: [u64; 2 * LANES] = bytemuck::cast(self);
-        let other: &[u64; 2 * LANES] = bytemuck::cast_ref(&other);
+        let mut words: [u64; WORDS] = bytemuck::cast(self);
+        let other: &[u64; WORDS] = bytemuck::cast_ref(&other);
         for (word, other) in words.iter_mut().zip(other) {
             *word ^= other;
         }
@@ -99,6 +102,10 @@ pub trait RowHash: Copy {
 
     /// `value` in the lanes where `x` has colour 1, else zero.
     fn if_colour(self, x: &Row, value: &Row) -> Row;
+
+    /// Starts loading a cache line that will be needed about a microsecond later.
+    #[inline(always)]
+    fn prefetch<T>(self, _at: &T) {}
 }
 
 /// A computation over rows that does not care which kernel hashes.

@@ -50,6 +50,12 @@ impl RowHash for AesNi {
         // SAFETY: an `AesNi` exists only where `detect` found the features.
         unsafe { if_colour(x, value) }
     }
+
+    #[inline(always)]
+    fn prefetch<T>(self, at: &T) {
+        // SAFETY: a prefetch accesses nothing, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((&raw const *at).cast()) }
+    }
 }
 
 type Registers = [__m128i; QUAD];
@@ -67,8 +73,8 @@ impl Schedule {
     #[target_feature(enable = "aes,avx")]
     fn new(keys: &KeyRow, first_lane: usize, half_gate: u32) -> Schedule {
         let mut words = [_mm_setzero_si128(); 4];
-        for i in 0..4 {
-            words[i] = from_words(&keys.words[i][first_lane..first_lane + QUAD]);
+        for (word, row) in words.iter_mut().zip(&keys.words) {
+            *word = from_words(&row[first_lane..first_lane + QUAD]);
         }
         words[0] = _mm_xor_si128(words[0], _mm_set1_epi32(half_gate as i32));
         Schedule { words }

@@ -57,6 +57,12 @@ impl RowHash for Vaes512 {
         // SAFETY: a `Vaes512` exists only where `detect` found the features.
         unsafe { if_colour(x, value) }
     }
+
+    #[inline(always)]
+    fn prefetch<T>(self, at: &T) {
+        // SAFETY: a prefetch accesses nothing, and SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>((&raw const *at).cast()) }
+    }
 }
 
 type Registers = [__m512i; REGISTERS];
@@ -75,8 +81,8 @@ impl Schedule {
     fn new(keys: &KeyRow, half_gate: u32) -> Schedule {
         let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
         let mut words = [_mm512_setzero_si512(); 4];
-        for i in 0..4 {
-            words[i] = _mm512_permutexvar_epi32(order, bytemuck_words(&keys.words[i]));
+        for (word, row) in words.iter_mut().zip(&keys.words) {
+            *word = _mm512_permutexvar_epi32(order, load_words(row));
         }
         words[0] = _mm512_xor_si512(words[0], _mm512_set1_epi32(half_gate as i32));
         Schedule { words }
@@ -227,7 +233,7 @@ fn store(registers: Registers) -> Row {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
-fn bytemuck_words(words: &[u32; LANES]) -> __m512i {
+fn load_words(words: &[u32; LANES]) -> __m512i {
     // SAFETY: `words` is 64 readable bytes.
     unsafe { _mm512_loadu_epi32(words.as_ptr().cast()) }
 }

@@ -164,7 +164,7 @@ impl Builder {
 }
 
 /// Neighbouring inputs and outputs that are copied together: four labels share a cache line.
-const BATCH: usize = 4;
+pub(super) const BATCH: usize = 4;
 
 /// Emits steps and hands out slots.
 struct Scheduler<'a> {

@@ -14,12 +14,15 @@
 //!
 //! Cost: 32 bytes of table per AND gate; four hashes to garble it, two to evaluate it, two key schedules.
 //!
+//! Chunks: a few groups per call keep labels and tables in the second-level cache; 1024 ReLUs (10 MB) run
+//! from memory, up to a quarter slower.
+//!
 //! Shapes: labels are instance-major, `labels[instance * width + wire]`. Tables come in groups of
 //! [`LANES`] instances (fewer in the last group of a call): for each group and AND gate, the
 //! garbler's half in every lane, then the evaluator's. Hence chunks whose lengths are multiples of
 //! [`LANES`] give the same bytes as one call; other chunks the same blocks in another order.
 
-use super::circuit::{Circuit, Step};
+use super::circuit::{BATCH, Circuit, Step};
 use crate::crypto::Block;
 use crate::crypto::rekeyed::{Kernel, KeyRow, LANES, Row, RowHash, WithRowHash};
 
@@ -129,9 +132,8 @@ impl Garbling<'_> {
     }
 }
 
-/// What one AND gate and one INV gate do to the labels of a group.
+/// What AND and INV gates do to the labels of a group.
 trait Party {
-    /// Bytes `at..` of the tables belong to this gate: two halves of `lanes` blocks.
     fn and<H: RowHash>(&mut self, hash: H, gate: &AndGate<'_>, a: &Row, b: &Row) -> Row;
     fn inv(&self, a: &Row) -> Row;
 }
@@ -142,7 +144,7 @@ struct AndGate<'a> {
     /// Its two half gates are `2 index` and `2 index + 1`.
     index: u32,
     lanes: usize,
-    /// Where its table begins.
+    /// Its table: two halves of `lanes` blocks from this byte on.
     at: usize,
 }
 
@@ -161,6 +163,7 @@ impl Party for Garbler<'_> {
         let evaluator_half = b0 ^ b1 ^ *a;
         let evaluator_out = b0 ^ hash.if_colour(b, &(b0 ^ b1));
         let size = 16 * gate.lanes;
+        prefetch_tables(hash, self.tables, gate.at);
         write(&garbler_half, &mut self.tables[gate.at..][..size]);
         write(&evaluator_half, &mut self.tables[gate.at + size..][..size]);
         garbler_out ^ evaluator_out
@@ -180,6 +183,7 @@ impl Party for Evaluator<'_> {
     #[inline(always)]
     fn and<H: RowHash>(&mut self, hash: H, gate: &AndGate<'_>, a: &Row, b: &Row) -> Row {
         let size = 16 * gate.lanes;
+        prefetch_tables(hash, self.tables, gate.at);
         let garbler_half = read(&self.tables[gate.at..][..size]);
         let evaluator_half = read(&self.tables[gate.at + size..][..size]);
         let [ha, hb] = hash.hash(gate.keys, gate.index, [a, b]);
@@ -235,6 +239,7 @@ impl<P: Party> Work<'_, P> {
                     let width = circuit.input_widths()[bundle];
                     let labels = &self.inputs[bundle][first * width + index..];
                     gather(labels, width, lanes, &mut wires[out]);
+                    prefetch(hash, labels, index, width);
                 }
                 Step::Xor { a, b, out } => wires[out] = wires[a] ^ wires[b],
                 Step::And { a, b, out } => {
@@ -247,6 +252,7 @@ impl<P: Party> Work<'_, P> {
                     let width = circuit.output_width();
                     let labels = &mut self.outputs[first * width + index..];
                     scatter(&wires[a], labels, width, lanes);
+                    prefetch(hash, labels, index, width);
                 }
             }
         }
@@ -283,6 +289,36 @@ fn scatter(row: &Row, labels: &mut [Block], width: usize, lanes: usize) {
         for lane in 0..lanes {
             labels[lane * width] = row.0[lane];
         }
+    }
+}
+
+/// Prefetches the cache lines that the next batch of labels lies in, given the labels from the current
+/// index on: they are too far apart for the processor to guess.
+#[inline(always)]
+fn prefetch<H: RowHash>(hash: H, labels: &[Block], index: usize, width: usize) {
+    if index.is_multiple_of(BATCH) {
+        let next = if index + BATCH < width {
+            BATCH
+        } else {
+            LANES * width - index
+        };
+        labels[next.min(labels.len())..]
+            .iter()
+            .step_by(width)
+            .take(LANES)
+            .for_each(|label| hash.prefetch(label));
+    }
+}
+
+/// Prefetches the table of the gate that comes four gates later.
+#[inline(always)]
+fn prefetch_tables<H: RowHash>(hash: H, tables: &[u8], at: usize) {
+    const GATE: usize = TABLE_BYTES * LANES;
+    if let Some(ahead) = tables.get(at + 4 * GATE..at + 5 * GATE) {
+        ahead
+            .iter()
+            .step_by(64)
+            .for_each(|byte| hash.prefetch(byte));
     }
 }
 

@@ -6,7 +6,7 @@ use super::circuit::{Builder, Wire};
 /// Bits of a ring element.
 const RING_BITS: usize = 64;
 
-/// The circuit of `max(client + server, 0) >> shift) + mask` mod 2^64.
+/// The circuit of `(max(client + server, 0) >> shift) + mask` mod 2^64.
 ///
 /// Input bundles, 64 bits each, least significant first: the evaluator's share `client`, then the
 /// garbler's share `server` and `mask`. Output: 64 bits. It has `63 + (63 - shift) + 63` AND gates: an
