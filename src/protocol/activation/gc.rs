@@ -54,8 +54,8 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
 
 /// Bits of a ring element, and so labels per input.
 const BITS: usize = 64;
-/// Activations garbled, sent and evaluated at a time: 5.5 MB of tables.
-const CHUNK: usize = 1024;
+/// Activations per message: 5.7 MB of tables.
+const CHUNK: usize = 256;
 /// Bytes of the labels of one ring element.
 const LABEL_BYTES: usize = BITS * 16;
 
@@ -115,9 +115,11 @@ impl ActivationProtocol for Gc {
     }
 }
 
-/// The sizes of the chunks of `n` activations.
-fn chunks(n: usize) -> impl Iterator<Item = usize> {
-    (0..n).step_by(CHUNK).map(move |first| CHUNK.min(n - first))
+/// `n` in spans of at most `size`: where each starts, and how long it is.
+fn spans(n: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
+    (0..n)
+        .step_by(size)
+        .map(move |start| (start, size.min(n - start)))
 }
 
 /// The server's side.
@@ -148,8 +150,7 @@ impl Activator for Garbler {
         let circuit = relu_circuit(spec.shift());
         let (mut mask_labels, mut server_labels) =
             (Prg::from_key(mask_key), Prg::from_key(zero_labels));
-        let mut first = 0;
-        for size in chunks(n) {
+        for (first, size) in spans(n, CHUNK) {
             let client0 = self
                 .ot
                 .extend(size * BITS, &session.recv(size * LABEL_BYTES)?)?;
@@ -172,7 +173,6 @@ impl Activator for Garbler {
             );
             message.extend_from_slice(bytemuck::cast_slice(&colours(&outputs0)));
             session.send(message)?;
-            first += size;
         }
         Ok(Box::new(GarblerMaterial {
             delta: self.delta,
@@ -233,7 +233,7 @@ impl Activator for Evaluator {
         let seeds = session.recv(32)?;
         let (hash_key, mask_key) = seeds.split_at(16);
         let mut kept = Vec::new();
-        for (labels, size) in labels.into_iter().zip(chunks(spec.elements)) {
+        for (labels, (_, size)) in labels.into_iter().zip(spans(spec.elements, CHUNK)) {
             let tables = session.recv(size * (circuit.and_gates() * TABLE_BYTES + 8))?;
             kept.push((labels, session.store().keep(tables)?));
         }
