@@ -12,11 +12,7 @@ const INSTANCES: [usize; 2] = [64, 1024];
 fn relu(c: &mut Criterion) {
     let circuit = relu_circuit(16);
     let mut prg = Seed::from_u64(1).prg();
-    let garbling = Garbling {
-        circuit: &circuit,
-        key: prg.key(),
-        first_instance: 0,
-    };
+    let garbling = Garbling { circuit: &circuit, key: prg.key(), first_instance: 0 };
     let delta = Block(prg.block().0 | 1);
     let mut group = c.benchmark_group("relu");
     group.sample_size(20);

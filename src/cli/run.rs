@@ -35,22 +35,11 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Result<(), Failure> {
     let scenario = load(args).map_err(Failure::bad_input)?;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
     let mut results = ResultsDir::create(&out).map_err(Failure::bad_input)?;
     let mut manifest = manifest(&scenario)?;
     let mut progress = Progress::new();
-    let ended = with_ctrl_c(|cancel| {
-        run::run(
-            &scenario,
-            &mut results,
-            &mut manifest,
-            &mut progress,
-            cancel,
-        )
-    })?;
+    let ended = with_ctrl_c(|cancel| run::run(&scenario, &mut results, &mut manifest, &mut progress, cancel))?;
     progress.clear();
     let outcome = ended.map_err(|error| failure(error, &out))?;
     print(args.format, &outcome)?;
@@ -59,32 +48,18 @@ pub fn main(args: &Args) -> Result<(), Failure> {
 }
 
 fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
-    let search = SearchPath {
-        data: args.data.clone(),
-        environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from),
-    };
+    let search =
+        SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
     match &args.file {
         Some(file) => scenario::load(file, &search, &catalogue()),
-        None => scenario::parse(
-            QUICKSTART,
-            Path::new("quickstart (built in)"),
-            &search,
-            &catalogue(),
-        ),
+        None => scenario::parse(QUICKSTART, Path::new("quickstart (built in)"), &search, &catalogue()),
     }
 }
 
 fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
-    let digest = blake3::Hash::from_hex(scenario.digest())
-        .context("a scenario's digest is a BLAKE3 hash")?;
+    let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
     let host = Host::this_machine(cpu_features());
-    Ok(Manifest::begin(
-        SystemTime::now(),
-        host,
-        scenario.seed,
-        digest,
-        serde_json::to_value(scenario)?,
-    ))
+    Ok(Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?))
 }
 
 /// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
@@ -105,19 +80,14 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
                 _ = done.cancelled() => return,
                 signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
             }
-            let _ = writeln!(
-                std::io::stderr(),
-                "stopping; what was measured is kept (Ctrl-C again to stop at once)"
-            );
+            let _ = writeln!(std::io::stderr(), "stopping; what was measured is kept (Ctrl-C again to stop at once)");
             cancel.cancel();
             tokio::select! {
                 _ = done.cancelled() => {}
                 _ = tokio::signal::ctrl_c() => std::process::exit(130),
             }
         });
-        worker
-            .join()
-            .map_err(|_| anyhow!("internal error: the run panicked"))
+        worker.join().map_err(|_| anyhow!("internal error: the run panicked"))
     })
 }
 

@@ -49,19 +49,13 @@ pub enum RunError {
 impl RunError {
     /// Whether the user's files are to blame, rather than the machine or a peer.
     pub fn is_bad_input(&self) -> bool {
-        matches!(
-            self,
-            RunError::Model { .. } | RunError::Input(_) | RunError::Plan { .. }
-        )
+        matches!(self, RunError::Model { .. } | RunError::Input(_) | RunError::Plan { .. })
     }
 
     pub(super) fn cell(cell: String, failure: PartyFailure<ProtocolError>) -> RunError {
         match failure {
             PartyFailure::Link(LinkError::Cancelled) => RunError::Cancelled,
-            PartyFailure::Party {
-                error: ProtocolError::Link(LinkError::Cancelled),
-                ..
-            } => RunError::Cancelled,
+            PartyFailure::Party { error: ProtocolError::Link(LinkError::Cancelled), .. } => RunError::Cancelled,
             failure => RunError::Cell { cell, failure },
         }
     }

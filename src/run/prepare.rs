@@ -26,51 +26,22 @@ pub(super) struct PreparedProtocol<'a> {
 }
 
 pub(super) fn prepare(scenario: &Scenario) -> Result<Vec<PreparedModel<'_>>, RunError> {
-    scenario
-        .models
-        .iter()
-        .map(|model| prepare_model(scenario, model))
-        .collect()
+    scenario.models.iter().map(|model| prepare_model(scenario, model)).collect()
 }
 
-fn prepare_model<'a>(
-    scenario: &'a Scenario,
-    model: &'a Model,
-) -> Result<PreparedModel<'a>, RunError> {
-    let graph = build(scenario, model).map_err(|error| RunError::Model {
-        model: model.name.clone(),
-        error,
-    })?;
+fn prepare_model<'a>(scenario: &'a Scenario, model: &'a Model) -> Result<PreparedModel<'a>, RunError> {
+    let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
     let images = images(scenario, model, &graph).map_err(RunError::Input)?;
     let slots = graph.activation_layers();
     let protocol = |protocol: &'a Protocol| {
-        let entry =
-            activation::find(&protocol.id).expect("the scenario was checked against the registry");
+        let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
         let functions = vec![protocol.function(); slots];
         let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol)
-            .map_err(|error| RunError::Plan {
-                model: model.name.clone(),
-                protocol: protocol.name.clone(),
-                error,
-            })?;
-        Ok(PreparedProtocol {
-            protocol,
-            entry,
-            plan,
-            weights,
-        })
+            .map_err(|error| RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error })?;
+        Ok(PreparedProtocol { protocol, entry, plan, weights })
     };
-    let protocols = scenario
-        .protocols
-        .iter()
-        .map(protocol)
-        .collect::<Result<_, RunError>>()?;
-    Ok(PreparedModel {
-        model,
-        graph,
-        images,
-        protocols,
-    })
+    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<_, RunError>>()?;
+    Ok(PreparedModel { model, graph, images, protocols })
 }
 
 fn normalization(model: &Model) -> Normalization {
@@ -79,8 +50,7 @@ fn normalization(model: &Model) -> Normalization {
 }
 
 fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
-    let architecture =
-        arch::find(&model.arch).expect("the scenario was checked against the registry");
+    let architecture = arch::find(&model.arch).expect("the scenario was checked against the registry");
     match &model.weights {
         Weights::Random => Ok(architecture.random(scenario.seed, &normalization(model))),
         Weights::File(path) => architecture.load(path),
@@ -89,9 +59,7 @@ fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
 
 fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image>, NnError> {
     let mut images = match &scenario.input.source {
-        ImageSource::Random => {
-            data::random_images(graph.input_shape(), scenario.seed, scenario.input.images)
-        }
+        ImageSource::Random => data::random_images(graph.input_shape(), scenario.seed, scenario.input.images),
         ImageSource::Cifar10 { path, split } => {
             let split = match split {
                 Split::Test => data::Split::Test,
@@ -101,8 +69,6 @@ fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image
         }
     };
     let normalization = normalization(model);
-    images
-        .iter_mut()
-        .for_each(|image| normalization.apply(&mut image.pixels));
+    images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));
     Ok(images)
 }

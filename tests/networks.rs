@@ -1,0 +1,290 @@
+//! Whole networks through the protocols: agreement with plaintext, rounds and bytes, determinism,
+//! uniformity, and graphs that the built-in architectures do not contain.
+
+mod harness;
+
+use harness::{chi_square_sigmas, wan};
+use longhaul::crypto::Seed;
+use longhaul::link::{ClockMode, LinkConfig, LinkParameters, Party, Phase};
+use longhaul::nn::builder::GraphBuilder;
+use longhaul::nn::data::{Normalization, random_images};
+use longhaul::nn::graph::{Graph, Op, TensorShape};
+use longhaul::nn::secure::{Inference, Query, infer, lower};
+use longhaul::nn::{arch, plain};
+use longhaul::protocol::Function;
+use longhaul::protocol::activation::{self, PROTOCOLS, ProtocolEntry};
+use longhaul::ring::{ConvShape, LinearShape};
+use longhaul::run::Measurement;
+use longhaul::units::Nanos;
+use std::collections::BTreeMap;
+
+const FRAC_BITS: u32 = 16;
+
+fn functions(entry: &ProtocolEntry, graph: &Graph) -> Vec<Function> {
+    vec![harness::function_for(entry); graph.activation_layers()]
+}
+
+fn execute(
+    graph: &Graph,
+    entry: &ProtocolEntry,
+    image: &[f64],
+    seed: u64,
+    link: &LinkConfig,
+    material_bytes: u64,
+) -> (Inference, Measurement) {
+    let (plan, weights) = lower(graph, &functions(entry, graph), FRAC_BITS, entry.protocol).unwrap();
+    let query = Query {
+        plan: &plan,
+        weights: &weights,
+        image,
+        protocol: entry.protocol,
+        link,
+        seed: Seed::from_u64(seed),
+        material_bytes,
+    };
+    let inference = infer(&query).unwrap_or_else(|error| panic!("{}: {error}", entry.id));
+    let measurement = Measurement::new(&plan, &inference);
+    (inference, measurement)
+}
+
+fn assert_close(actual: &[f64], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(actual.len(), expected.len(), "{what}");
+    for (i, (a, e)) in actual.iter().zip(expected).enumerate() {
+        assert!((a - e).abs() <= tolerance, "{what}: output {i}: expected {e}, got {a}");
+    }
+}
+
+fn random_network(id: &str) -> Graph {
+    arch::find(id).unwrap().random(1, &Normalization::NONE)
+}
+
+#[test]
+fn every_architecture_agrees_with_plaintext_under_every_protocol() {
+    for architecture in arch::all() {
+        let graph = random_network(architecture.id);
+        for entry in PROTOCOLS {
+            for (index, image) in random_images(architecture.input, 3, 2).iter().enumerate() {
+                let (_, measured) = execute(&graph, entry, &image.pixels, index as u64, &wan(), 1 << 30);
+                let expected = plain::forward(&graph, &image.pixels, &functions(entry, &graph), f64::INFINITY).logits;
+                assert_close(&measured.logits, &expected, 0.02, &format!("{} with {}", architecture.id, entry.id));
+            }
+        }
+    }
+}
+
+/// Elements of the tensors that linear layers read, each once: 8 bytes up per element.
+fn linear_inputs(graph: &Graph) -> u64 {
+    let mut read: Vec<usize> = Vec::new();
+    for node in graph.nodes.iter().filter(|node| matches!(node.op, Op::Linear { .. })) {
+        let mut source = node.inputs[0];
+        while matches!(graph.nodes[source].op, Op::Flatten) {
+            source = graph.nodes[source].inputs[0];
+        }
+        read.push(source);
+    }
+    read.sort_unstable();
+    read.dedup();
+    read.iter().map(|&node| graph.nodes[node].shape.elements() as u64).sum()
+}
+
+#[test]
+fn fused_costs_two_rounds_a_layer_and_eight_bytes_an_element() {
+    let fused = activation::find("fused").unwrap();
+    for (id, layers) in [("resnet20", 19), ("minionn", 7)] {
+        let graph = random_network(id);
+        let image = &random_images(graph.input_shape(), 1, 1)[0];
+        let (_, measured) = execute(&graph, fused, &image.pixels, 1, &wan(), 1 << 30);
+        let online = measured.phase(Phase::Online);
+        assert_eq!(online.rounds, 2 * layers + 2, "{id}");
+        assert_eq!(online.bytes_down, 8 * (graph.activations() as u64 + 10), "{id}: activations and logits");
+        assert_eq!(online.bytes_up, 8 * linear_inputs(&graph), "{id}");
+        // Setup: eight bytes per weight, biases stay with the server.
+        let weights: u64 = graph
+            .nodes
+            .iter()
+            .map(|n| if let Op::Linear { weights, .. } = &n.op { weights.len() as u64 } else { 0 })
+            .sum();
+        assert_eq!(
+            (measured.phase(Phase::Setup).bytes_up, measured.phase(Phase::Setup).bytes_down),
+            (0, 8 * weights),
+            "{id}"
+        );
+        // With free computing the clock shows the floor: a latency per round, and the bytes of each message.
+        assert_eq!(online.time, online.floor, "{id}");
+        let latency = 50_000_000 * u64::from(online.rounds);
+        let transmission = 80 * (online.bytes_up + online.bytes_down);
+        assert_eq!(online.time, Nanos(latency + transmission), "{id}");
+        // Layers add up to the whole.
+        let sum = |f: fn(&longhaul::run::LayerCost) -> u64| measured.online_layers.iter().map(f).sum::<u64>();
+        assert_eq!(sum(|layer| layer.time.0), online.time.0, "{id}");
+        assert_eq!(sum(|layer| layer.rounds.into()), u64::from(online.rounds), "{id}");
+        assert_eq!((sum(|l| l.bytes_up), sum(|l| l.bytes_down)), (online.bytes_up, online.bytes_down), "{id}");
+    }
+}
+
+#[test]
+fn declared_activation_costs_add_up_in_a_network() {
+    let graph = random_network("resnet20");
+    let image = &random_images(graph.input_shape(), 1, 1)[0];
+    for entry in PROTOCOLS {
+        let (plan, _) = lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol).unwrap();
+        let costs: Vec<_> = plan.activations().map(|spec| entry.protocol.cost(spec)).collect();
+        let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
+        let (offline, online) = (measured.phase(Phase::Offline), measured.phase(Phase::Online));
+        assert_eq!(offline.bytes_up, costs.iter().map(|c| c.offline.up).sum::<u64>(), "{}", entry.id);
+        assert_eq!(offline.bytes_down, costs.iter().map(|c| c.offline.down).sum::<u64>(), "{}", entry.id);
+        assert_eq!(
+            online.bytes_up,
+            costs.iter().map(|c| c.online.up).sum::<u64>() + 8 * linear_inputs(&graph),
+            "{}",
+            entry.id
+        );
+        assert_eq!(online.bytes_down, costs.iter().map(|c| c.online.down).sum::<u64>() + 80, "{}", entry.id);
+        assert_eq!(online.rounds, costs.iter().map(|c| c.online.rounds + 1).sum::<u32>() + 2, "{}", entry.id);
+    }
+}
+
+#[test]
+fn wall_and_virtual_clocks_send_the_same_bytes_even_when_material_spills() {
+    let graph = random_network("minionn");
+    let image = &random_images(graph.input_shape(), 1, 1)[0];
+    for entry in PROTOCOLS {
+        let (_, virtual_clock) = execute(&graph, entry, &image.pixels, 7, &wan(), 1 << 30);
+        let fast = LinkParameters { latency: Nanos(1000), rate: longhaul::units::BitRate::UNLIMITED, ..wan().up };
+        let link = LinkConfig { clock: ClockMode::Wall, up: fast, down: fast, ..wan() };
+        let (_, wall) = execute(&graph, entry, &image.pixels, 7, &link, 1 << 20);
+        assert_eq!(wall.transcript, virtual_clock.transcript, "{}", entry.id);
+        assert_eq!(wall.logits, virtual_clock.logits, "{}", entry.id);
+        assert_eq!(wall.phase(Phase::Online).rounds, virtual_clock.phase(Phase::Online).rounds, "{}", entry.id);
+    }
+}
+
+/// The wire format under version control: a refactor that moves one byte fails here.
+#[test]
+fn transcripts_match_the_baseline() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts.baseline");
+    let mut lines = String::new();
+    for architecture in arch::all() {
+        let graph = random_network(architecture.id);
+        let image = &random_images(architecture.input, 1, 1)[0];
+        for entry in PROTOCOLS {
+            let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
+            lines += &format!("{} {} {}\n", architecture.id, entry.id, measured.transcript);
+        }
+    }
+    if std::env::var_os("LONGHAUL_UPDATE_BASELINE").is_some() {
+        std::fs::write(path, &lines).unwrap();
+    }
+    let baseline = std::fs::read_to_string(path).unwrap_or_default();
+    let changed: Vec<&str> = lines.lines().filter(|line| !baseline.lines().any(|known| known == *line)).collect();
+    assert!(
+        lines == baseline,
+        "these transcripts changed: {changed:#?}\nif that was intended: LONGHAUL_UPDATE_BASELINE=1 cargo test --release --test networks transcripts"
+    );
+}
+
+#[test]
+fn what_the_parties_receive_in_a_network_is_uniform() {
+    // The same image and weights under many seeds: each message's randomness is all of the masks'.
+    let graph = small_residual_network();
+    let image: Vec<f64> = (0..graph.input_shape().elements()).map(|i| i as f64 / 64.0).collect();
+    for entry in PROTOCOLS {
+        let mut streams = BTreeMap::<(Party, Party, Phase), Vec<u8>>::new();
+        for seed in 0..100 {
+            let (inference, _) = execute(&graph, entry, &image, seed, &LinkConfig { capture: true, ..wan() }, 1 << 30);
+            for (by, messages) in Party::ALL.into_iter().zip(&inference.captured) {
+                // Curve points of the base OTs are not uniform bytes, and the logits are meant to be learned:
+                // their sharing is uniform, too.
+                let setup_of_gc = |phase| phase == Phase::Setup && entry.id == "gc";
+                for message in messages.iter().filter(|message| !setup_of_gc(message.phase)) {
+                    streams.entry((by, message.from, message.phase)).or_default().extend(&message.bytes);
+                }
+            }
+        }
+        assert!(streams.contains_key(&(Party::Server, Party::Client, Phase::Online)), "{}", entry.id);
+        for ((by, from, phase), bytes) in streams {
+            let sigmas = chi_square_sigmas(bytes.into_iter());
+            assert!(
+                sigmas.abs() < 6.0,
+                "{}: what the {by} receives from the {from} {phase} is {sigmas:.1} sigmas from uniform",
+                entry.id
+            );
+        }
+    }
+}
+
+/// Weights of a linear layer: a fixed pattern without symmetry, small enough for fixed point.
+fn linear(shape: LinearShape) -> Op {
+    let scale = 1.0 / (shape.weights() as f32).sqrt();
+    let weights = (0..shape.weights()).map(|i| ((i * 37 % 101) as f32 / 50.0 - 1.0) * scale).collect();
+    let channels = match shape {
+        LinearShape::Conv2d(conv) => conv.out_c,
+        LinearShape::Dense { outputs, .. } => outputs,
+    };
+    Op::Linear { shape, weights, bias: (0..channels).map(|i| i as f32 / 10.0 - 0.2).collect() }
+}
+
+fn conv(input: TensorShape, out_c: usize, kernel: usize, stride: usize, pad: usize) -> Op {
+    linear(LinearShape::Conv2d(ConvShape {
+        in_h: input.h,
+        in_w: input.w,
+        in_c: input.c,
+        out_c,
+        kernel_h: kernel,
+        kernel_w: kernel,
+        stride,
+        padding: [pad; 4],
+    }))
+}
+
+/// Two convolutions and a projection reading one tensor, additions of convolutions, an activation and the image.
+fn small_residual_network() -> Graph {
+    let mut builder = GraphBuilder::new(TensorShape { h: 8, w: 8, c: 4 });
+    let input = builder.input();
+    let stem = builder.push("stem", conv(builder.shape(input), 4, 3, 1, 1), &[input]).unwrap();
+    let with_image = builder.push("plus image", Op::Add, &[stem, input]).unwrap();
+    let x = builder.activation("act0", with_image).unwrap();
+    let shape = builder.shape(x);
+    let main = builder.push("conv1", conv(shape, 6, 3, 2, 1), &[x]).unwrap();
+    let shortcut = builder.push("projection", conv(shape, 6, 1, 2, 0), &[x]).unwrap();
+    let sum = builder.push("sum", Op::Add, &[main, shortcut]).unwrap();
+    let y = builder.activation("act1", sum).unwrap();
+    let branch = builder.push("conv2", conv(builder.shape(y), 6, 3, 1, 1), &[y]).unwrap();
+    let sum = builder.push("identity", Op::Add, &[branch, y]).unwrap();
+    let z = builder.activation("act2", sum).unwrap();
+    let pooled = builder.push("pool", Op::GlobalAvgPool, &[z]).unwrap();
+    let flat = builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    builder.push("fc", linear(LinearShape::Dense { inputs: 6, outputs: 5 }), &[flat]).unwrap();
+    builder.finish().unwrap()
+}
+
+/// Pooling before the activation, twice between activations, by three, two convolutions in a row, and no
+/// linear layer at the end.
+fn pooling_network() -> Graph {
+    let mut builder = GraphBuilder::new(TensorShape { h: 13, w: 13, c: 3 });
+    let input = builder.input();
+    let pooled = builder.push("pool of the image", Op::AvgPool { kernel: 2, stride: 1 }, &[input]).unwrap();
+    let first = builder.push("conv0", conv(builder.shape(pooled), 5, 1, 1, 0), &[pooled]).unwrap();
+    let before = builder.push("pool before", Op::AvgPool { kernel: 3, stride: 3 }, &[first]).unwrap();
+    let x = builder.activation("act0", before).unwrap();
+    let third = builder.push("conv2", conv(builder.shape(x), 4, 3, 1, 1), &[x]).unwrap();
+    let fourth = builder.push("conv3", conv(builder.shape(third), 4, 1, 1, 0), &[third]).unwrap();
+    let y = builder.activation("act1", fourth).unwrap();
+    let pooled = builder.push("pool a", Op::AvgPool { kernel: 2, stride: 2 }, &[y]).unwrap();
+    let pooled = builder.push("pool b", Op::AvgPool { kernel: 2, stride: 2 }, &[pooled]).unwrap();
+    builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn graphs_of_other_shapes_agree_with_plaintext() {
+    for (name, graph) in [("residual", small_residual_network()), ("pooling", pooling_network())] {
+        for entry in PROTOCOLS {
+            for image in random_images(graph.input_shape(), 5, 3) {
+                let (_, measured) = execute(&graph, entry, &image.pixels, 2, &wan(), 1 << 30);
+                let expected = plain::forward(&graph, &image.pixels, &functions(entry, &graph), f64::INFINITY).logits;
+                assert_close(&measured.logits, &expected, 2e-3, &format!("{name} with {}", entry.id));
+            }
+        }
+    }
+}
