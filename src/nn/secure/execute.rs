@@ -157,6 +157,8 @@ impl<'a, 'e> Server<'a, 'e> {
         weights: &'a ServerWeights,
     ) -> Result<Server<'a, 'e>, ProtocolError> {
         let mut walk = Walk::new(session, plan, protocol)?;
+        // The image: the client holds all of it.
+        walk.shares[0] = Some(vec![0; plan.values[0].shape.elements()]);
         for layer in &weights.layers {
             linear::send_masked_weights(&mut walk.session, &layer.weights)?;
         }
@@ -184,12 +186,7 @@ impl Party for Server<'_, '_> {
     fn online(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
         match &step.kind {
             StepKind::Remask => {
-                let input = step.inputs[0];
-                let share = match self.walk.shares[input] {
-                    Some(_) => self.walk.take_or_clone(index, input),
-                    // The image: the client holds all of it.
-                    None => vec![0; self.walk.plan.values[input].shape.elements()],
-                };
+                let share = self.walk.take_or_clone(index, step.inputs[0]);
                 self.walk.shares[step.output] = Some(linear::remask(&mut self.walk.session, share, &[])?);
             }
             StepKind::Linear { index } => {
