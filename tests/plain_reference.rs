@@ -2,7 +2,7 @@
 //!
 //! Needs third-party weights and CIFAR-10, so it runs only where `LONGHAUL_DATA` names a folder with them.
 
-use std::path::{Path, PathBuf};
+mod stored;
 
 use longhaul::nn::arch;
 use longhaul::nn::data::{Normalization, Split, read_cifar10};
@@ -32,20 +32,17 @@ fn minionn_matches_published_logits() {
 }
 
 fn compare(arch: &str, model: &str, normalization: Normalization, function: Function) {
-    let Some(data) = std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) else {
-        eprintln!("skipped: LONGHAUL_DATA does not name a folder with real data");
-        return;
-    };
+    let Some(data) = stored::data() else { return };
     let models = data.join("models");
     let architecture = arch::find(arch).expect("built in");
     let graph = architecture.load(&models.join(format!("{model}.safetensors"))).unwrap();
-    let expected = read_npy(&models.join(format!("{model}_logits_test.npy")));
+    let expected = stored::logits(&models.join(format!("{model}_logits_test.npy")));
     let images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, IMAGES).unwrap();
     let functions = vec![function; graph.activation_layers()];
 
     let mut compared = 0;
     let mut worst = 0.0f64;
-    for (i, (mut image, row)) in images.into_iter().zip(expected.chunks_exact(10)).enumerate() {
+    for (i, (mut image, row)) in images.into_iter().zip(&expected).enumerate() {
         normalization.apply(&mut image.pixels);
         let trace = forward(&graph, &image.pixels, &functions, LARGEST_LOGIT);
         let row: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
@@ -68,19 +65,4 @@ fn compare(arch: &str, model: &str, normalization: Normalization, function: Func
 fn argmax(row: &[f64]) -> usize {
     let best = (0..row.len()).max_by(|&a, &b| row[a].total_cmp(&row[b]));
     best.expect("a row has ten logits")
-}
-
-/// The values of a version 1 `.npy` file of little-endian f32 in C order, ten columns.
-fn read_npy(path: &Path) -> Vec<f32> {
-    let bytes = std::fs::read(path).unwrap();
-    assert_eq!(&bytes[..8], b"\x93NUMPY\x01\x00", "{}", path.display());
-    let header_bytes = usize::from(u16::from_le_bytes([bytes[8], bytes[9]]));
-    let (header, values) = bytes[10..].split_at(header_bytes);
-    let header = std::str::from_utf8(header).unwrap();
-    for part in ["'descr': '<f4'", "'fortran_order': False", ", 10)"] {
-        assert!(header.contains(part), "{header}");
-    }
-    let (words, rest) = values.as_chunks();
-    assert!(rest.is_empty());
-    words.iter().map(|&word| f32::from_le_bytes(word)).collect()
 }
