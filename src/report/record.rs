@@ -235,9 +235,11 @@ record! {
         dealer_bytes_client: u64,
         /// Distinct images.
         images: u64,
-        /// Runs, out of `n`, whose prediction equals the reference prediction.
+        /// Runs, out of `n`, with a prediction; the others left the ring's range.
+        predictions: u64,
+        /// Runs, out of `predictions`, whose prediction equals the reference prediction.
         agreements: u64,
-        /// Largest of the runs; empty as soon as one run has none.
+        /// Largest of the runs with a prediction.
         #[serde(with = "encoding::float")]
         max_abs_error: f64,
         /// Sum over the distinct images.

@@ -148,21 +148,31 @@ impl Cell<'_> {
             dealer_bytes_server: exact.dealer_bytes_server,
             dealer_bytes_client: exact.dealer_bytes_client,
             images: overflowed.len() as u64,
+            predictions: self.predicted().count() as u64,
             agreements: self.agreements(),
             max_abs_error: self.max_abs_error(),
             overflowed_activations: overflowed.values().fold(0, |sum, more| sum.saturating_add(*more)),
         }
     }
 
-    fn agreements(&self) -> u64 {
-        let agrees = |run: &&&RunRecord| run.prediction == Some(run.reference_prediction);
-        self.runs.iter().filter(agrees).count() as u64
+    /// The runs that gave a result: those within the ring's range.
+    fn predicted(&self) -> impl Iterator<Item = &RunRecord> {
+        self.runs.iter().copied().filter(|run| run.prediction.is_some())
     }
 
-    /// NaN if any run lacks a finite error: a maximum over the rest would look better than it is.
+    fn agreements(&self) -> u64 {
+        self.predicted().filter(|run| run.prediction == Some(run.reference_prediction)).count() as u64
+    }
+
+    /// NaN if a run with a result lacks a finite error, or if there is none: a maximum over the rest would look
+    /// better than it is.
     fn max_abs_error(&self) -> f64 {
-        let errors = self.runs.iter().map(|run| run.max_abs_error);
-        if errors.clone().all(f64::is_finite) { errors.fold(0.0, f64::max) } else { f64::NAN }
+        let largest = |largest: f64, run: &RunRecord| match run.max_abs_error.is_finite() {
+            true => largest.max(run.max_abs_error),
+            false => f64::INFINITY,
+        };
+        let error = self.predicted().fold(-1.0, largest);
+        if error.is_finite() && error >= 0.0 { error } else { f64::NAN }
     }
 
     /// Repetitions of an image overflow in the same places, so each image counts once.
@@ -254,6 +264,11 @@ mod tests {
 
         runs[2].max_abs_error = f64::INFINITY;
         assert!(summarize(&runs).unwrap()[0].max_abs_error.is_nan());
+        // A run past the ring has neither a prediction nor an error; the others still count.
+        (runs[2].max_abs_error, runs[2].prediction) = (f64::NAN, None);
+        let summary = &summarize(&runs).unwrap()[0];
+        assert_eq!((summary.n, summary.predictions), (4, 3));
+        assert_eq!(summary.max_abs_error, 0.25);
         runs[1].online_server_compute_s = None;
         let summary = &summarize(&runs).unwrap()[0];
         assert_eq!(summary.online_server_compute_s_median, None);

@@ -91,7 +91,7 @@ fn row(summary: &SummaryRecord, against: Option<String>) -> Vec<Cell> {
         both(summary.offline_bytes_up, summary.offline_bytes_down),
     ];
     cells.extend(against);
-    cells.push(format!("{}/{}", summary.agreements, summary.n));
+    cells.push(format!("{}/{}", summary.agreements, summary.predictions));
     cells.into_iter().map(Cell::new).collect()
 }
 

@@ -58,8 +58,8 @@ fn the_files_look_like_this() {
     ");
     let runs = three_protocols();
     insta::assert_snapshot!(text(&summarize(&runs[..3]).unwrap()), @r"
-    scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,images,agreements,max_abs_error,overflowed_activations
-    quickstart,resnet20,fused,wan,3,2.100000000,2.200000000,2.000000000,2.200000000,0.500000000,2.600000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,1,3,0.000031,0
+    scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations
+    quickstart,resnet20,fused,wan,3,2.100000000,2.200000000,2.000000000,2.200000000,0.500000000,2.600000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,1,3,3,0.000031,0
     ");
     insta::assert_snapshot!(text(&speedups(&runs, &comparison()).unwrap()), @r"
     scenario,model,link,subject,baseline,online_speedup,online_speedup_low,online_speedup_high,total_speedup,bytes_ratio,rounds_ratio
