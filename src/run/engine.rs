@@ -6,7 +6,7 @@ use super::records::{CellLayers, CellNames, run_record};
 use super::reference::Reference;
 use super::{Measurement, RunError};
 use crate::crypto::Seed;
-use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, find_model};
+use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, Phase, find_model};
 use crate::nn::data::Image;
 use crate::nn::secure::{Query, infer};
 use crate::protocol::Function;
@@ -154,6 +154,8 @@ impl Engine<'_> {
         let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
         let measurement = Measurement::new(&prepared.plan, &inference);
         self.observer.finished();
+        let online = measurement.phase(Phase::Online);
+        tracing::debug!(%names, round, image, online_ns = online.time.0, rounds = online.rounds, "executed");
         let Some(repetition) = repetition else {
             return Ok(());
         };

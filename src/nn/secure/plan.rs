@@ -109,7 +109,7 @@ pub struct LayerInfo {
 pub struct Plan {
     /// Fractional bits of weights, inputs and activations.
     pub frac_bits: u32,
-    /// Layers, in the order of [`Step::layer`].
+    /// Layers, in the order of the steps' layer numbers.
     pub layers: Vec<LayerInfo>,
     /// Largest magnitude that each slot's pre-activations may have, and the logits' after them.
     pub range_limits: Vec<f64>,

@@ -108,7 +108,26 @@ pub trait Activator: Send {
     ) -> Result<Box<dyn Material>, ProtocolError>;
 }
 
-/// The correlated randomness of one layer. Using it consumes it.
+/// The correlated randomness of one layer. Using it consumes it, so that using it twice does not compile:
+///
+/// ```compile_fail,E0382
+/// # use longhaul::protocol::{ProtocolError, Session, activation::Material};
+/// fn twice(material: Box<dyn Material>, session: &mut Session, share: Vec<u64>) -> Result<(), ProtocolError> {
+///     material.online(session, share.clone())?;
+///     material.online(session, share)?;
+///     Ok(())
+/// }
+/// ```
+///
+/// Once is fine:
+///
+/// ```
+/// # use longhaul::protocol::{ProtocolError, Session, activation::Material};
+/// fn once(material: Box<dyn Material>, session: &mut Session, share: Vec<u64>) -> Result<(), ProtocolError> {
+///     material.online(session, share)?;
+///     Ok(())
+/// }
+/// ```
 pub trait Material: Send {
     /// Online work of one layer: `share` is the party's share of `y`; returns its share of the result.
     ///

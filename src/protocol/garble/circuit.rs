@@ -135,7 +135,7 @@ impl Builder {
     }
 
     /// The circuit with these outputs: gates that no output needs are dropped, inputs are loaded when
-    /// first used and outputs stored when computed, [`BATCH`] neighbours together, and slots are
+    /// first used and outputs stored when computed, `BATCH` neighbours together, and slots are
     /// re-used as soon as their wire is dead.
     pub fn build(self, outputs: &[Wire]) -> Circuit {
         let mut scheduler = Scheduler::new(&self.gates, outputs);

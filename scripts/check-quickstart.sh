@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Runs the quickstart as a user would and checks its files: every cell there, every prediction equal to the
+# plaintext network's, rounds and bytes as the protocols declare them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+out=$(mktemp -d)
+trap 'rm -rf "$out"' EXIT
+start=$(date +%s)
+cargo run --release --quiet -- run scenarios/quickstart.toml --out "$out"
+echo "quickstart: $(($(date +%s) - start)) s"
+for file in runs.csv layers.csv summary.csv speedup.csv manifest.json; do
+    test -s "$out/$file" || { echo "missing $file"; exit 1; }
+done
+# minionn: 7 activation layers with 173,056 activations, and 10 logits.
+awk -F, '
+    function fail(text) { print FILENAME ":" FNR ": " text; failed = 1 }
+    FNR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+    {
+        rows++
+        protocol = $column["protocol"]; down = $column["online_bytes_down"]; rounds = $column["online_rounds"]
+        if ($column["prediction"] != $column["reference_prediction"]) fail("prediction differs from the reference")
+        if ($column["max_abs_error"] > 0.02) fail("logits are off by " $column["max_abs_error"])
+        if ($column["overflowed_activations"] != 0) fail("overflow")
+        if ($column["online_s"] < $column["online_floor_s"]) fail("faster than its floor")
+        if (protocol == "fused" && (rounds != 16 || down != 8 * (173056 + 10))) fail("fused: " rounds " rounds, " down " bytes down")
+        if (protocol == "gc" && (rounds != 16 || down != 1024 * 173056 + 80)) fail("gc: " rounds " rounds, " down " bytes down")
+        if (protocol == "gmw" && (rounds != 72 || down != 232 * 173056 + 80)) fail("gmw: " rounds " rounds, " down " bytes down")
+    }
+    END { if (rows != 30) fail(rows " rows instead of 30"); exit failed }' "$out/runs.csv"
+awk -F, '
+    FNR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+    $column["link"] == "wan" && $column["online_speedup"] <= 1 { print "fused is not ahead of " $column["baseline"] " on the WAN"; failed = 1 }
+    END { if (NR != 5) { print NR - 1 " speedups instead of 4"; failed = 1 } exit failed }' "$out/speedup.csv"
+echo "quickstart: results ok"
