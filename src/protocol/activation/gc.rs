@@ -34,12 +34,12 @@
 //! Cost for n activations with g AND gates each: setup 2 rounds, 32 bytes up, 4096 down; offline 2 rounds, 1024 n up,
 //! 32 + (32 g + 8) n down; online 1 round, 1024 n down.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, relu_only};
 use crate::crypto::{Block, Prg};
 use crate::protocol::garble::{Circuit, Garbling, TABLE_BYTES, relu_circuit};
 use crate::protocol::ot::base::{BaseSender, POINT_BYTES};
 use crate::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender};
-use crate::protocol::{Cost, Dealer, Function, Kept, PhaseCost, ProtocolError, Session};
+use crate::protocol::{Cost, Dealer, Kept, PhaseCost, ProtocolError, Session};
 
 pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     id: "gc",
@@ -63,10 +63,7 @@ struct Gc;
 
 impl ActivationProtocol for Gc {
     fn supports(&self, spec: &ActivationSpec) -> Result<(), String> {
-        match spec.function {
-            Function::Relu => Ok(()),
-            Function::Polynomial(_) => Err("`gc` computes ReLU, not polynomials".into()),
-        }
+        relu_only(&ENTRY, spec)
     }
 
     fn cost(&self, spec: &ActivationSpec) -> Cost {

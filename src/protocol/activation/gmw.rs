@@ -20,12 +20,12 @@
 //! Cost for n activations: online 9 rounds, 232 n bytes each way; offline no message between the parties;
 //! dealer 16 bytes to the server, 16 + 144 n to the client.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, relu_only};
 use crate::link::Party;
 use crate::protocol::boolean::{ADDER_ANDS, Triples, add};
 use crate::protocol::linear::add_into;
 use crate::protocol::masked_open::{OFFSET, shifted_mask, truncated_opening};
-use crate::protocol::{Cost, Dealer, Function, PhaseCost, ProtocolError, Session};
+use crate::protocol::{Cost, Dealer, PhaseCost, ProtocolError, Session};
 use crate::{crypto::Prg, protocol::boolean::xor_into};
 
 pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
@@ -43,10 +43,7 @@ struct Gmw;
 
 impl ActivationProtocol for Gmw {
     fn supports(&self, spec: &ActivationSpec) -> Result<(), String> {
-        match spec.function {
-            Function::Relu => Ok(()),
-            Function::Polynomial(_) => Err("`gmw` computes ReLU, not polynomials".into()),
-        }
+        relu_only(&ENTRY, spec)
     }
 
     fn cost(&self, spec: &ActivationSpec) -> Cost {

@@ -70,6 +70,14 @@ impl ActivationSpec {
     }
 }
 
+/// What the ReLU family supports.
+fn relu_only(entry: &ProtocolEntry, spec: &ActivationSpec) -> Result<(), String> {
+    match spec.function {
+        Function::Relu => Ok(()),
+        Function::Polynomial(_) => Err(format!("`{}` computes ReLU, not polynomials", entry.id)),
+    }
+}
+
 /// A protocol, without state.
 pub trait ActivationProtocol: Sync {
     /// Whether this layer can be computed; otherwise what would have to change.
