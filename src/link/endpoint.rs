@@ -11,6 +11,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// Longest lateness that is told apart.
+const HOUR_NS: u64 = 3_600_000_000_000;
+
 /// A received message, kept when [`LinkConfig::capture`] is set.
 #[derive(Clone, Debug)]
 pub struct Captured {
@@ -71,7 +74,8 @@ impl Endpoint {
             })
             .collect();
         fabric.start(me)?;
-        let lateness = Histogram::new(3).expect("three significant digits are supported");
+        let lateness =
+            Histogram::new_with_max(HOUR_NS, 3).expect("an hour to three significant digits fits a histogram");
         let ledger = Ledger {
             sent: BTreeMap::new(),
             marks: Vec::new(),
