@@ -70,10 +70,18 @@ fn block((scenario, model, link): (&str, &str, &str), rows: &[&SummaryRecord], s
 }
 
 fn header(subject: Option<&str>) -> Vec<String> {
-    let mut header: Vec<String> =
-        ["protocol", "online", "±\n(95 %)", "offline", "rounds", "online\nup / down", "offline\nup / down"]
-            .map(String::from)
-            .to_vec();
+    let mut header: Vec<String> = [
+        "protocol",
+        "online",
+        "±\n(95 %)",
+        "offline",
+        "rounds",
+        "online\nup / down",
+        "offline\nup / down",
+        "dealer\nto both",
+    ]
+    .map(String::from)
+    .to_vec();
     header.extend(subject.map(|subject| format!("online vs\n{subject}")));
     header.push("agree".into());
     header
@@ -89,6 +97,7 @@ fn row(summary: &SummaryRecord, against: Option<String>) -> Vec<Cell> {
         summary.online_rounds.to_string(),
         both(summary.online_bytes_up, summary.online_bytes_down),
         both(summary.offline_bytes_up, summary.offline_bytes_down),
+        human::bytes(summary.dealer_bytes_server.saturating_add(summary.dealer_bytes_client)),
     ];
     cells.extend(against);
     cells.push(format!("{}/{}", summary.agreements, summary.predictions));
@@ -160,14 +169,14 @@ mod tests {
     fn three_protocols_side_by_side() {
         insta::assert_snapshot!(rendered(&three_protocols(), "fused"), @r"
         quickstart: resnet20 over wan
-        ───────────────────────────────────────────────────────────────────────────────────────────────────
-        protocol  online       ±  offline  rounds             online          offline     online vs  agree
-                          (95 %)                           up / down        up / down         fused
-        ───────────────────────────────────────────────────────────────────────────────────────────────────
-        fused     2.10 s   4.8 %   500 ms      39   1.00 MB / 500 KB  800 B / 64.0 KB             -    3/3
-        gc        21.0 s   4.8 %   500 ms      39  16.0 MB / 8.00 MB  800 B / 64.0 KB  10.0x slower    3/3
-        gmw       50.4 s   4.8 %   500 ms      39  3.00 MB / 1.50 MB  800 B / 64.0 KB  24.0x slower    3/3
-        ───────────────────────────────────────────────────────────────────────────────────────────────────
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        protocol  online       ±  offline  rounds             online          offline   dealer     online vs  agree
+                          (95 %)                           up / down        up / down  to both         fused
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        fused     2.10 s   4.8 %   500 ms      39   1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB             -    3/3
+        gc        21.0 s   4.8 %   500 ms      39  16.0 MB / 8.00 MB  800 B / 64.0 KB  4.13 KB  10.0x slower    3/3
+        gmw       50.4 s   4.8 %   500 ms      39  3.00 MB / 1.50 MB  800 B / 64.0 KB  4.13 KB  24.0x slower    3/3
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────
         ");
     }
 
@@ -180,21 +189,21 @@ mod tests {
         let runs = [run("gc", 0, 1000), run("fused", 0, 2500), lan];
         insta::assert_snapshot!(rendered(&runs, "fused"), @r"
         quickstart: resnet20 over wan
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        protocol  online       ±  offline  rounds            online          offline     online vs  agree
-                          (95 %)                          up / down        up / down         fused
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
-        gc        1.00 s       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  2.50x faster    1/1
-        fused     2.50 s       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB             -    1/1
-        ──────────────────────────────────────────────────────────────────────────────────────────────────
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+        protocol  online       ±  offline  rounds            online          offline   dealer     online vs  agree
+                          (95 %)                          up / down        up / down  to both         fused
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+        gc        1.00 s       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB  2.50x faster    1/1
+        fused     2.50 s       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB             -    1/1
+        ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
         quickstart: resnet20 over lan
-        ─────────────────────────────────────────────────────────────────────────────────────
-        protocol   online       ±  offline  rounds            online          offline  agree
-                           (95 %)                          up / down        up / down
-        ─────────────────────────────────────────────────────────────────────────────────────
-        gc        117 min       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB    0/1
-        ─────────────────────────────────────────────────────────────────────────────────────
+        ──────────────────────────────────────────────────────────────────────────────────────────────
+        protocol   online       ±  offline  rounds            online          offline   dealer  agree
+                           (95 %)                          up / down        up / down  to both
+        ──────────────────────────────────────────────────────────────────────────────────────────────
+        gc        117 min       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB    0/1
+        ──────────────────────────────────────────────────────────────────────────────────────────────
         note: gc: 12 pre-activations outside what the ring can hold (1 image)
         ");
     }
