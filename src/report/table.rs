@@ -9,13 +9,13 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, LineStyle, Table, Tab
 use std::fmt::Write;
 
 /// Longest line of a table.
-const WIDTH: u16 = 110;
+const WIDTH: u16 = 120;
 const NOTHING: &str = "-";
 const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
 const STYLE: TableStyle = TableStyle::new().top_border(RULE).header_separator(RULE).bottom_border(RULE);
 
 /// One table per scenario, model and link, in order of first appearance; without colours, at most
-/// 110 columns wide. The last column but one says how each protocol compares with the subject of
+/// 120 columns wide. The last column but one says how each protocol compares with the subject of
 /// `speedups`; it is left out when there are none.
 pub fn table(summaries: &[SummaryRecord], speedups: &[SpeedupRecord]) -> String {
     let mut places: Vec<(&str, &str, &str)> = Vec::new();
