@@ -30,6 +30,9 @@ enum What {
     Models,
 }
 
+/// Columns of the terminal that a table takes at most.
+const WIDTH: u16 = 110;
+
 #[derive(Serialize)]
 struct ProtocolRow {
     id: &'static str,
@@ -121,6 +124,7 @@ fn table(header: &[&str]) -> Table {
     table
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(WIDTH)
         .set_header(header);
     table
 }

@@ -52,6 +52,8 @@ pub fn run(
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     let models = prepare(scenario)?;
+    // First of all files: whatever happens next, a reader knows what ran.
+    results.write_manifest(manifest)?;
     let per_model =
         (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
     observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
