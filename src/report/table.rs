@@ -133,17 +133,11 @@ fn comparison(summary: &SummaryRecord, subject: &str, speedups: &[&SpeedupRecord
 }
 
 fn write_notes(text: &mut String, summary: &SummaryRecord) {
-    let overflowed = summary.overflowed_activations;
-    if overflowed > 0 {
-        writeln!(
-            text,
-            "note: {}: {overflowed} pre-activation{} outside what the ring can hold ({} image{})",
-            summary.protocol,
-            if overflowed == 1 { "" } else { "s" },
-            summary.images,
-            if summary.images == 1 { "" } else { "s" },
-        )
-        .expect("a string takes everything");
+    let without = summary.n - summary.predictions;
+    if summary.overflowed_activations > 0 {
+        let (protocol, n, values) = (&summary.protocol, summary.n, summary.overflowed_activations);
+        writeln!(text, "note: {protocol}: {values} values beyond what the ring can hold; {without} of {n} runs without a prediction")
+            .expect("a string takes everything");
     }
 }
 
@@ -204,7 +198,7 @@ mod tests {
         ──────────────────────────────────────────────────────────────────────────────────────────────
         gc        117 min       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB    0/1
         ──────────────────────────────────────────────────────────────────────────────────────────────
-        note: gc: 12 pre-activations outside what the ring can hold (1 image)
+        note: gc: 12 values beyond what the ring can hold; 0 of 1 runs without a prediction
         ");
     }
 
