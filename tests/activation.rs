@@ -5,9 +5,9 @@ mod harness;
 
 use harness::*;
 use longhaul::crypto::Seed;
-use longhaul::link::{Party, Phase};
-use longhaul::protocol::activation::{PROTOCOLS, ProtocolEntry};
-use longhaul::protocol::{Cost, PhaseCost};
+use longhaul::link::{Endpoint, Party, Phase, run_parties};
+use longhaul::protocol::activation::{ActivationSpec, PROTOCOLS, ProtocolEntry};
+use longhaul::protocol::{Cost, Dealer, MaterialStore, PhaseCost, ProtocolError, Session};
 
 /// Edge values of an activation's input at scale `2 f`: zero, units in the last place, one, range ends.
 fn inputs(n: usize, seed: Seed) -> Vec<u64> {
@@ -159,4 +159,49 @@ fn masks_differ_between_seeds_and_layers_repeat_under_one_seed() {
         assert_eq!(digests(4), digests(4), "{}", entry.id);
         assert_ne!(digests(4), digests(5), "{}", entry.id);
     }
+}
+
+#[test]
+fn a_peer_that_sends_the_wrong_length_is_an_error_and_nobody_hangs() {
+    for entry in PROTOCOLS {
+        let spec = spec(entry, 5);
+        let cost = entry.protocol.cost(&spec);
+        let phases = [(Phase::Setup, cost.setup), (Phase::Offline, cost.offline), (Phase::Online, cost.online)];
+        // The first phase in which the server expects something from the client.
+        let (phase, _) = phases.into_iter().find(|(_, cost)| cost.up > 0).unwrap();
+        let seed = Seed::from_u64(1);
+        let failure = run_parties(
+            &wan(),
+            |endpoint| server_part(endpoint, entry, &spec, seed),
+            |endpoint| {
+                endpoint.enter(phase, 0)?;
+                endpoint.send(Party::Server, vec![7])?;
+                // Whatever the server says then is not read: it must have stopped.
+                endpoint.recv(Party::Server, 0).map(drop).map_err(ProtocolError::from)
+            },
+            |endpoint| {
+                let mut dealer = Dealer::new(endpoint, seed);
+                dealer.enter(Phase::Offline, 0)?;
+                entry.protocol.deal(&mut dealer, &spec)
+            },
+        )
+        .unwrap_err()
+        .to_string();
+        let blamed = failure.starts_with(&format!("server: message from the client in the {phase} phase"));
+        assert!(blamed && failure.contains("got 1"), "{}: {failure}", entry.id);
+    }
+}
+
+fn server_part(
+    endpoint: &mut Endpoint,
+    entry: &ProtocolEntry,
+    spec: &ActivationSpec,
+    seed: Seed,
+) -> Result<(), ProtocolError> {
+    let mut session = Session::new(endpoint, seed, MaterialStore::new(1 << 20));
+    let mut activator = entry.protocol.setup(&mut session)?;
+    session.enter(Phase::Offline, 0)?;
+    let material = activator.preprocess(&mut session, spec, &[])?;
+    session.enter(Phase::Online, 0)?;
+    material.online(&mut session, vec![0; spec.elements]).map(drop)
 }

@@ -213,6 +213,32 @@ fn what_the_parties_receive_in_a_network_is_uniform() {
     }
 }
 
+#[test]
+fn nothing_is_drawn_twice() {
+    // Every message starts with fresh randomness (a key, masked values, labels, ciphertexts). Two that start alike
+    // would mean that a key, a mask or a label served twice: within a layer, between layers, or between seeds.
+    let graph = small_residual_network();
+    let image: Vec<f64> = vec![0.5; graph.input_shape().elements()];
+    for entry in PROTOCOLS {
+        let mut starts = std::collections::HashSet::new();
+        for seed in 0..3 {
+            let (inference, _) = execute(&graph, entry, &image, seed, &LinkConfig { capture: true, ..wan() }, 1 << 30);
+            for message in inference.captured.iter().flatten().filter(|message| message.bytes.len() >= 16) {
+                let start: [u8; 16] = message.bytes[..16].try_into().unwrap();
+                assert!(
+                    starts.insert(start),
+                    "{}: a {} message of the {}, layer {}, repeats another",
+                    entry.id,
+                    message.phase,
+                    message.from,
+                    message.layer
+                );
+            }
+        }
+        assert!(starts.len() > 60, "{}: only {} messages", entry.id, starts.len());
+    }
+}
+
 /// Weights of a linear layer: a fixed pattern without symmetry, small enough for fixed point.
 fn linear(shape: LinearShape) -> Op {
     let scale = 1.0 / (shape.weights() as f32).sqrt();
