@@ -43,21 +43,22 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         .unwrap_or_else(|| Path::new("results").join(&scenario.name));
     let mut manifest = manifest(scenario)?;
     let mut progress = Progress::new();
+    let mut rows = 0;
     let ended = with_ctrl_c(|cancel| {
-        let prepared = run::prepare(scenario, cancel).map_err(|error| (error, 0))?;
-        let created = ResultsDir::create(&out).map_err(RunError::from);
-        let mut results = created.map_err(|error| (error, 0))?;
-        run::run(
+        let prepared = run::prepare(scenario, cancel)?;
+        let mut results = ResultsDir::create(&out)?;
+        let ended = run::run(
             &prepared,
             &mut results,
             &mut manifest,
             &mut progress,
             cancel,
-        )
-        .map_err(|error| (error, results.runs().len()))
+        );
+        rows = results.runs().len();
+        ended
     });
     progress.clear();
-    let outcome = ended?.map_err(|(error, rows)| match error.is_bad_input() {
+    let outcome = ended?.map_err(|error| match error.is_bad_input() {
         true => Failure::bad_input(blame(error, scenario, args)),
         false => Failure::from(stopped(error, rows, &out)),
     })?;

@@ -16,9 +16,9 @@ impl Reference {
     /// Runs `graph` with the same function in every slot.
     pub(super) fn new(graph: &Graph, plan: &Plan, function: &Function, image: &[f64]) -> Reference {
         let functions = vec![function.clone(); graph.activation_layers()];
-        // Not "at least the limit": NaN counts as outside too.
+        let outside_limit = |x: f64, limit: f64| x.is_nan() || x.abs() >= limit;
         let count = |values: &[f64], limit: f64| {
-            values.iter().filter(|x| !(x.abs() < limit)).count() as u64
+            values.iter().filter(|x| outside_limit(**x, limit)).count() as u64
         };
         let mut outside = vec![0; plan.range_limits.len()];
         let logits = forward_observed(graph, image, &functions, &mut |slot, values| {
