@@ -18,26 +18,14 @@ fn fused(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("fused online kernel");
     group.throughput(Throughput::Elements(elements as u64));
     for (name, degree) in [("relu-d2", 2), ("relu-d4", 4)] {
-        let function =
-            Function::Polynomial(Polynomial::named(name).expect("a polynomial of the table"));
-        let spec = ActivationSpec {
-            function,
-            elements,
-            input_bits: 32,
-            output_bits: 16,
-        };
+        let function = Function::Polynomial(Polynomial::named(name).expect("a polynomial of the table"));
+        let spec = ActivationSpec { function, elements, input_bits: 32, output_bits: 16 };
         let powers = prg.words::<u128>(elements * 2 * degree);
         let mut output = vec![0u64; elements];
         for party in [Party::Server, Party::Client] {
             let evaluator = FusedEvaluator::new(&spec, party);
             group.bench_function(format!("{name}, {party}"), |bencher| {
-                bencher.iter(|| {
-                    evaluator.run(
-                        black_box(&opened),
-                        black_box(&powers),
-                        black_box(&mut output),
-                    )
-                });
+                bencher.iter(|| evaluator.run(black_box(&opened), black_box(&powers), black_box(&mut output)));
             });
         }
     }

@@ -12,11 +12,7 @@ const INSTANCES: usize = 1024;
 fn relu(c: &mut Criterion) {
     let circuit = relu_circuit(16);
     let mut prg = Seed::from_u64(1).prg();
-    let garbling = Garbling {
-        circuit: &circuit,
-        key: prg.key(),
-        first_instance: 0,
-    };
+    let garbling = Garbling { circuit: &circuit, key: prg.key(), first_instance: 0 };
     let delta = Block(prg.block().0 | 1);
     let labels: [Vec<Block>; 3] = std::array::from_fn(|_| prg.words(INSTANCES * 64));
     let inputs = [&labels[0][..], &labels[1], &labels[2]];
@@ -24,9 +20,7 @@ fn relu(c: &mut Criterion) {
     let mut outputs = vec![Block::ZERO; INSTANCES * 64];
 
     let mut group = c.benchmark_group("relu");
-    group.throughput(Throughput::Elements(
-        (INSTANCES * circuit.and_gates()) as u64,
-    ));
+    group.throughput(Throughput::Elements((INSTANCES * circuit.and_gates()) as u64));
     group.sample_size(20);
     for kernel in Kernel::available() {
         group.bench_function(BenchmarkId::new("garble", format!("{kernel:?}")), |b| {

@@ -74,9 +74,7 @@ fn clock_hz() -> f64 {
 
 fn elements(n: usize, mut state: u64) -> Vec<u64> {
     std::iter::repeat_with(|| {
-        state = state
-            .wrapping_mul(0x5851_F42D_4C95_7F2D)
-            .wrapping_add(0x1405_7B7E_F767_814F);
+        state = state.wrapping_mul(0x5851_F42D_4C95_7F2D).wrapping_add(0x1405_7B7E_F767_814F);
         state ^ (state >> 29)
     })
     .take(n)

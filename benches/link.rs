@@ -7,19 +7,14 @@
 use criterion::{Criterion, Throughput};
 use hdrhistogram::Histogram;
 use longhaul::link::{
-    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, LinkParameters, Party, find_model,
-    run_parties,
+    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, LinkParameters, Party, find_model, run_parties,
 };
 use longhaul::units::{BitRate, Bytes, Nanos};
 use std::hint::black_box;
 
 fn link(clock: ClockMode, latency: Nanos) -> LinkConfig {
-    let direction = LinkParameters {
-        latency,
-        rate: BitRate(10_000_000_000),
-        packet_payload: None,
-        packet_overhead: Bytes(0),
-    };
+    let direction =
+        LinkParameters { latency, rate: BitRate(10_000_000_000), packet_payload: None, packet_overhead: Bytes(0) };
     LinkConfig {
         model: find_model("ideal").expect("registered"),
         up: direction,
@@ -35,40 +30,26 @@ fn link(clock: ClockMode, latency: Nanos) -> LinkConfig {
 /// `count` ping-pongs of `bytes`; lateness of every delivery.
 fn ping_pong(link: &LinkConfig, count: usize, bytes: usize) -> Histogram<u64> {
     let pong = |server: &mut Endpoint| {
-        (0..count).try_for_each(|_| {
-            server
-                .recv(Party::Client, bytes)
-                .and_then(|message| server.send(Party::Client, message))
-        })
+        (0..count)
+            .try_for_each(|_| server.recv(Party::Client, bytes).and_then(|message| server.send(Party::Client, message)))
     };
     let ping = |client: &mut Endpoint| {
         (0..count).try_for_each(|_| {
-            client
-                .send(Party::Server, vec![0; bytes])
-                .and_then(|()| client.recv(Party::Server, bytes).map(drop))
+            client.send(Party::Server, vec![0; bytes]).and_then(|()| client.recv(Party::Server, bytes).map(drop))
         })
     };
     let idle = |_: &mut Endpoint| Ok::<(), LinkError>(());
     let run = run_parties(link, pong, ping, idle).expect("a ping-pong cannot fail");
     let mut lateness = run.ledgers[0].lateness.clone();
-    lateness
-        .add(&run.ledgers[1].lateness)
-        .expect("histograms of one kind");
+    lateness.add(&run.ledgers[1].lateness).expect("histograms of one kind");
     lateness
 }
 
 fn lateness() {
     println!("lateness of deliveries under the wall clock, microseconds");
-    println!(
-        "{:>12} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        "one way", "count", "p50", "p90", "p99", "max"
-    );
+    println!("{:>12} {:>8} {:>8} {:>8} {:>8} {:>8}", "one way", "count", "p50", "p90", "p99", "max");
     for (latency_us, count) in [(125, 4000), (1000, 1000), (25_000, 60), (50_000, 40)] {
-        let histogram = ping_pong(
-            &link(ClockMode::Wall, Nanos(latency_us * 1000)),
-            count,
-            1024,
-        );
+        let histogram = ping_pong(&link(ClockMode::Wall, Nanos(latency_us * 1000)), count, 1024);
         let us = |ns: u64| ns as f64 / 1000.0;
         let at = |q| us(histogram.value_at_quantile(q));
         println!(

@@ -14,9 +14,7 @@ fn base(c: &mut Criterion) {
     let mut group = c.benchmark_group("base_ot_128");
     group.throughput(Throughput::Elements(BASE_OTS as u64));
     let (_, message) = BaseSender::new(&mut prg);
-    group.bench_function("receiver", |b| {
-        b.iter(|| receive(&mut prg, &message, &choices).unwrap())
-    });
+    group.bench_function("receiver", |b| b.iter(|| receive(&mut prg, &message, &choices).unwrap()));
     let (answer, _) = receive(&mut prg, &message, &choices).unwrap();
     group.bench_function("sender", |b| {
         b.iter(|| {
@@ -38,18 +36,10 @@ fn extension(c: &mut Criterion) {
 
     let mut group = c.benchmark_group("iknp_2^18");
     group.throughput(Throughput::Elements(M as u64));
-    group.bench_function("receiver", |b| {
-        b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks))
-    });
-    group.bench_function("receiver_allocating", |b| {
-        b.iter(|| receiver.extend(black_box(&choices)))
-    });
-    group.bench_function("sender", |b| {
-        b.iter(|| sender.extend_into(&message, &mut blocks).unwrap())
-    });
-    group.bench_function("sender_allocating", |b| {
-        b.iter(|| sender.extend(M, black_box(&message)).unwrap())
-    });
+    group.bench_function("receiver", |b| b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks)));
+    group.bench_function("receiver_allocating", |b| b.iter(|| receiver.extend(black_box(&choices))));
+    group.bench_function("sender", |b| b.iter(|| sender.extend_into(&message, &mut blocks).unwrap()));
+    group.bench_function("sender_allocating", |b| b.iter(|| sender.extend(M, black_box(&message)).unwrap()));
 }
 
 fn transposition(c: &mut Criterion) {
@@ -58,9 +48,7 @@ fn transposition(c: &mut Criterion) {
     let mut out = vec![Block::ZERO; COLUMNS];
     let mut group = c.benchmark_group("transpose_8192");
     group.throughput(Throughput::Elements(COLUMNS as u64));
-    group.bench_function("best_kernel", |b| {
-        b.iter(|| transpose(black_box(&rows), black_box(&mut out)))
-    });
+    group.bench_function("best_kernel", |b| b.iter(|| transpose(black_box(&rows), black_box(&mut out))));
 }
 
 criterion_group!(benches, base, extension, transposition);

@@ -53,12 +53,7 @@ const TIME: Kind = Kind {
     grains: "nanoseconds",
     example_unit: "ms",
     example: Nanos::EXAMPLE,
-    units: &[
-        ("s", 1_000_000_000),
-        ("ms", 1_000_000),
-        ("us", 1_000),
-        ("ns", 1),
-    ],
+    units: &[("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)],
     // U+00B5 micro sign and U+03BC Greek mu look the same; both are read as us.
     also_read: &[("\u{b5}s", "us"), ("\u{3bc}s", "us")],
     meant: &[
@@ -84,12 +79,7 @@ const RATE: Kind = Kind {
     grains: "bits per second",
     example_unit: "Mbit/s",
     example: BitRate::EXAMPLE,
-    units: &[
-        ("Gbit/s", 1_000_000_000),
-        ("Mbit/s", 1_000_000),
-        ("kbit/s", 1_000),
-        ("bit/s", 1),
-    ],
+    units: &[("Gbit/s", 1_000_000_000), ("Mbit/s", 1_000_000), ("kbit/s", 1_000), ("bit/s", 1)],
     also_read: &[],
     meant: &[
         ("bps", "bit/s"),
@@ -152,14 +142,7 @@ const SIZE: Kind = Kind {
         ("B", 1),
     ],
     also_read: &[],
-    meant: &[
-        ("byte", "B"),
-        ("bytes", "B"),
-        ("k", "KiB"),
-        ("m", "MiB"),
-        ("g", "GiB"),
-        ("t", "TiB"),
-    ],
+    meant: &[("byte", "B"), ("bytes", "B"), ("k", "KiB"), ("m", "MiB"), ("g", "GiB"), ("t", "TiB")],
 };
 
 impl Quantity for Nanos {

@@ -26,18 +26,8 @@ fn inputs(n: usize, seed: Seed) -> Vec<u64> {
         8 * one - 1,
         -8 * one,
     ];
-    let random = seed
-        .derive("inputs")
-        .prg()
-        .words::<i64>(n)
-        .into_iter()
-        .map(|w| w % (8 * one));
-    edges
-        .into_iter()
-        .chain(random)
-        .take(n)
-        .map(|y| y as u64)
-        .collect()
+    let random = seed.derive("inputs").prg().words::<i64>(n).into_iter().map(|w| w % (8 * one));
+    edges.into_iter().chain(random).take(n).map(|y| y as u64).collect()
 }
 
 fn run(entry: &ProtocolEntry, n: usize, seed: u64) -> (Vec<u64>, LayerRun) {
@@ -78,29 +68,12 @@ fn results_agree_with_plaintext() {
 #[test]
 fn results_agree_at_the_ends_of_the_range() {
     // |y| < 2^62: 2^29.99 at scale 32. ReLU protocols must be exact there; polynomials overflow by nature.
-    for entry in PROTOCOLS
-        .iter()
-        .filter(|entry| function_for(entry) == longhaul::protocol::Function::Relu)
-    {
-        let y: Vec<u64> = [(1i64 << 62) - 1, -(1i64 << 62) + 1, 1 << 61, -(1 << 61)]
-            .map(|y| y as u64)
-            .to_vec();
-        let run = run_layer(
-            entry,
-            &spec(entry, 4),
-            &y,
-            &[5, u64::MAX, 1 << 63, 0],
-            Seed::from_u64(3),
-            &wan(),
-        )
-        .unwrap();
+    for entry in PROTOCOLS.iter().filter(|entry| function_for(entry) == longhaul::protocol::Function::Relu) {
+        let y: Vec<u64> = [(1i64 << 62) - 1, -(1i64 << 62) + 1, 1 << 61, -(1 << 61)].map(|y| y as u64).to_vec();
+        let run = run_layer(entry, &spec(entry, 4), &y, &[5, u64::MAX, 1 << 63, 0], Seed::from_u64(3), &wan()).unwrap();
         for (y, actual) in y.iter().zip(opened(&run)) {
             let expected = longhaul::ring::decode(*y, 2 * FRAC_BITS).max(0.0);
-            assert!(
-                (actual - expected).abs() <= entry.tolerance_ulp / 65536.0,
-                "{}: {expected} {actual}",
-                entry.id
-            );
+            assert!((actual - expected).abs() <= entry.tolerance_ulp / 65536.0, "{}: {expected} {actual}", entry.id);
         }
     }
 }
@@ -108,11 +81,7 @@ fn results_agree_at_the_ends_of_the_range() {
 fn metered(run: &LayerRun) -> Cost {
     let [server, client, dealer] = &run.ledgers;
     let phase = |phase| PhaseCost {
-        rounds: [server, client, dealer]
-            .map(|ledger| ledger.depth(phase))
-            .into_iter()
-            .max()
-            .unwrap(),
+        rounds: [server, client, dealer].map(|ledger| ledger.depth(phase)).into_iter().max().unwrap(),
         up: client.bytes(phase, Party::Server),
         down: server.bytes(phase, Party::Client),
     };
@@ -130,12 +99,7 @@ fn declared_costs_equal_the_meter() {
     for entry in PROTOCOLS {
         for n in [1, 7, 64, 65, 1025] {
             let (_, run) = run(entry, n, 1);
-            assert_eq!(
-                metered(&run),
-                entry.protocol.cost(&spec(entry, n)),
-                "{} with n = {n}",
-                entry.id
-            );
+            assert_eq!(metered(&run), entry.protocol.cost(&spec(entry, n)), "{} with n = {n}", entry.id);
         }
     }
 }
@@ -147,34 +111,19 @@ fn what_a_party_receives_is_uniform() {
     for entry in PROTOCOLS {
         let mut streams = std::collections::BTreeMap::<_, Vec<u8>>::new();
         for seed in 0..100 {
-            let link = longhaul::link::LinkConfig {
-                capture: true,
-                ..wan()
-            };
-            let run = run_layer(
-                entry,
-                &spec(entry, n),
-                &vec![3 << 31; n],
-                &vec![1 << 40; n],
-                Seed::from_u64(seed),
-                &link,
-            )
-            .unwrap();
-            for (by, from) in [
-                (Party::Server, Party::Client),
-                (Party::Client, Party::Server),
-                (Party::Client, Party::Dealer),
-            ] {
+            let link = longhaul::link::LinkConfig { capture: true, ..wan() };
+            let run =
+                run_layer(entry, &spec(entry, n), &vec![3 << 31; n], &vec![1 << 40; n], Seed::from_u64(seed), &link)
+                    .unwrap();
+            for (by, from) in
+                [(Party::Server, Party::Client), (Party::Client, Party::Server), (Party::Client, Party::Dealer)]
+            {
                 for phase in [Phase::Offline, Phase::Online] {
-                    streams
-                        .entry((by, from, phase))
-                        .or_default()
-                        .extend(received(&run, by, from, phase));
+                    streams.entry((by, from, phase)).or_default().extend(received(&run, by, from, phase));
                 }
             }
         }
-        for ((by, from, phase), bytes) in streams.into_iter().filter(|(_, bytes)| !bytes.is_empty())
-        {
+        for ((by, from, phase), bytes) in streams.into_iter().filter(|(_, bytes)| !bytes.is_empty()) {
             let sigmas = chi_square_sigmas(bytes.into_iter());
             assert!(
                 sigmas.abs() < 6.0,
@@ -191,25 +140,14 @@ fn output_shares_are_uniform() {
     for entry in PROTOCOLS {
         let (mut server, mut client) = (Vec::new(), Vec::new());
         for seed in 0..60 {
-            let run = run_layer(
-                entry,
-                &spec(entry, 48),
-                &[3 << 31; 48],
-                &[1 << 40; 48],
-                Seed::from_u64(seed),
-                &wan(),
-            )
-            .unwrap();
+            let run = run_layer(entry, &spec(entry, 48), &[3 << 31; 48], &[1 << 40; 48], Seed::from_u64(seed), &wan())
+                .unwrap();
             server.extend(run.server.iter().flat_map(|w| w.to_le_bytes()));
             client.extend(run.client.iter().flat_map(|w| w.to_le_bytes()));
         }
         for (party, bytes) in [("server", server), ("client", client)] {
             let sigmas = chi_square_sigmas(bytes.into_iter());
-            assert!(
-                sigmas.abs() < 6.0,
-                "{}: the {party}'s output share is {sigmas:.1} sigmas from uniform",
-                entry.id
-            );
+            assert!(sigmas.abs() < 6.0, "{}: the {party}'s output share is {sigmas:.1} sigmas from uniform", entry.id);
         }
     }
 }

@@ -13,12 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("nn", &["units", "crypto", "link", "ring", "protocol"]),
     ("scenario", &["units", "protocol"]),
     ("report", &["units"]),
-    (
-        "run",
-        &[
-            "units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report",
-        ],
-    ),
+    ("run", &["units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
@@ -34,16 +29,9 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
 
 /// The top-level modules that `text` names after `crate::`, alone or in braces.
 fn used(text: &str) -> BTreeSet<String> {
-    let code = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code = text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut modules = BTreeSet::new();
-    for (start, _) in code
-        .match_indices("crate::")
-        .filter(|(start, _)| !code[..*start].ends_with('$'))
-    {
+    for (start, _) in code.match_indices("crate::").filter(|(start, _)| !code[..*start].ends_with('$')) {
         let rest = &code[start + "crate::".len()..];
         let names: Vec<&str> = match rest.strip_prefix('{') {
             Some(group) => {
@@ -56,12 +44,8 @@ fn used(text: &str) -> BTreeSet<String> {
             }
             None => vec![rest],
         };
-        let name = |text: &str| {
-            text.trim()
-                .chars()
-                .take_while(|c| c.is_alphanumeric() || *c == '_')
-                .collect::<String>()
-        };
+        let name =
+            |text: &str| text.trim().chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect::<String>();
         modules.extend(names.into_iter().map(name).filter(|name| !name.is_empty()));
     }
     modules
@@ -111,8 +95,5 @@ fn modules_use_only_what_lies_below_them() {
 #[test]
 fn the_scan_sees_grouped_and_single_paths() {
     let text = "use crate::{crypto::{Prg, Seed}, link};\nfn f() -> crate::units::Nanos {}\n// crate::run is a comment";
-    assert_eq!(
-        used(text),
-        ["crypto", "link", "units"].map(String::from).into()
-    );
+    assert_eq!(used(text), ["crypto", "link", "units"].map(String::from).into());
 }

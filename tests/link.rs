@@ -4,8 +4,7 @@ mod harness;
 
 use harness::wan;
 use longhaul::link::{
-    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, Party, PartyFailure, Phase,
-    run_parties,
+    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, Party, PartyFailure, Phase, run_parties,
 };
 use longhaul::units::{BitRate, Nanos};
 use std::time::{Duration, Instant};
@@ -38,17 +37,8 @@ fn a_ping_pong_costs_two_rounds_and_two_latencies() {
     // 100 Mbit/s: 80 ns a byte. Up 50 ms + 80 us, down 50 ms + 160 us.
     assert_eq!(client.account(Phase::Online).now, Nanos(100_240_000));
     assert_eq!(client.account(Phase::Online).floor, Nanos(100_240_000));
-    assert_eq!(
-        (client.depth(Phase::Online), server.depth(Phase::Online)),
-        (1, 2)
-    );
-    assert_eq!(
-        (
-            client.bytes(Phase::Online, Party::Server),
-            server.bytes(Phase::Online, Party::Client)
-        ),
-        (1000, 2000)
-    );
+    assert_eq!((client.depth(Phase::Online), server.depth(Phase::Online)), (1, 2));
+    assert_eq!((client.bytes(Phase::Online, Party::Server), server.bytes(Phase::Online, Party::Client)), (1000, 2000));
     assert_eq!(client.account(Phase::Setup).now, Nanos(0));
 }
 
@@ -63,10 +53,7 @@ fn a_simultaneous_exchange_is_one_round_however_large() {
         (0..30).try_for_each(|_| endpoint.recv(peer, 100_000).map(drop))
     };
     for in_flight_bytes in [1, 1 << 20, 1 << 30] {
-        let link = LinkConfig {
-            in_flight_bytes,
-            ..wan()
-        };
+        let link = LinkConfig { in_flight_bytes, ..wan() };
         let run = run_parties(
             &link,
             |server| exchange(server, Party::Client),
@@ -83,10 +70,7 @@ fn a_simultaneous_exchange_is_one_round_however_large() {
 
 #[test]
 fn three_parties_blocked_on_full_channels_in_a_cycle_go_on() {
-    let link = LinkConfig {
-        in_flight_bytes: 10,
-        ..wan()
-    };
+    let link = LinkConfig { in_flight_bytes: 10, ..wan() };
     let pass_on = |endpoint: &mut Endpoint, to, from| {
         (0..5).try_for_each(|_| endpoint.send(to, vec![0; 8]))?;
         (0..5).try_for_each(|_| endpoint.recv(from, 8).map(drop))
@@ -128,18 +112,13 @@ fn phases_have_separate_clocks_and_links() {
 #[test]
 fn computing_counts_and_the_floor_leaves_it_out() {
     let compute = |scale| {
-        let link = LinkConfig {
-            compute: ComputeMode::Measured { scale },
-            ..wan()
-        };
+        let link = LinkConfig { compute: ComputeMode::Measured { scale }, ..wan() };
         let burn = |client: &mut Endpoint| {
             let end = Instant::now() + Duration::from_millis(30);
             while Instant::now() < end {}
             client.send(Party::Server, vec![0])
         };
-        run_parties(&link, |server| server.recv(Party::Client, 1), burn, idle)
-            .unwrap()
-            .ledgers
+        run_parties(&link, |server| server.recv(Party::Client, 1), burn, idle).unwrap().ledgers
     };
     let account = compute(1.0)[0].account(Phase::Setup);
     assert!(account.now > account.floor, "{account:?}");
@@ -153,30 +132,20 @@ fn computing_counts_and_the_floor_leaves_it_out() {
 
 #[test]
 fn waiting_for_each_other_is_an_error_that_says_so() {
-    let failure: Failure = run_parties(
-        &wan(),
-        |server| server.recv(Party::Client, 1),
-        |client| client.recv(Party::Server, 1),
-        idle,
-    )
-    .unwrap_err();
+    let failure: Failure =
+        run_parties(&wan(), |server| server.recv(Party::Client, 1), |client| client.recv(Party::Server, 1), idle)
+            .unwrap_err();
     let text = failure.to_string();
     assert!(
-        text.contains("the server waits for a message from the client")
-            && text.contains("the client waits"),
+        text.contains("the server waits for a message from the client") && text.contains("the client waits"),
         "{text}"
     );
 }
 
 #[test]
 fn a_peer_that_ends_early_is_named() {
-    let failure: Failure = run_parties(
-        &wan(),
-        |server| server.recv(Party::Client, 1).map(drop),
-        idle,
-        idle,
-    )
-    .unwrap_err();
+    let failure: Failure =
+        run_parties(&wan(), |server| server.recv(Party::Client, 1).map(drop), idle, idle).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "server: the client closed its channel while the server was waiting for a message in the setup phase"
@@ -223,28 +192,15 @@ fn hostile_lengths_phases_and_leftovers_are_errors() {
         server.enter(Phase::Online, 0)?;
         server.recv(Party::Client, 8)
     };
-    let failure: Failure = run_parties(
-        &wan(),
-        late,
-        |client| client.send(Party::Server, vec![0; 8]),
-        idle,
-    )
-    .unwrap_err();
+    let failure: Failure =
+        run_parties(&wan(), late, |client| client.send(Party::Server, vec![0; 8]), idle).unwrap_err();
     assert_eq!(
         failure.to_string(),
         "server: the client sent a message of the setup phase where the online phase was under way"
     );
-    let failure: Failure = run_parties(
-        &wan(),
-        idle,
-        |client| client.send(Party::Server, vec![0; 8]),
-        idle,
-    )
-    .unwrap_err();
-    assert_eq!(
-        failure.to_string(),
-        "the server finished without reading 8 bytes from the client"
-    );
+    let failure: Failure =
+        run_parties(&wan(), idle, |client| client.send(Party::Server, vec![0; 8]), idle).unwrap_err();
+    assert_eq!(failure.to_string(), "the server finished without reading 8 bytes from the client");
 }
 
 #[test]
@@ -254,10 +210,7 @@ fn cancelling_wakes_a_waiting_party() {
         let link = LinkConfig {
             clock,
             cancel: cancel.clone(),
-            up: longhaul::link::LinkParameters {
-                latency: Nanos(3_600_000_000_000),
-                ..wan().up
-            },
+            up: longhaul::link::LinkParameters { latency: Nanos(3_600_000_000_000), ..wan().up },
             ..wan()
         };
         let chatter = |client: &mut Endpoint| -> Result<(), LinkError> {
@@ -266,13 +219,7 @@ fn cancelling_wakes_a_waiting_party() {
                 client.send(Party::Server, vec![0; 100])?;
             }
         };
-        let failure: Failure = run_parties(
-            &link,
-            |server| server.recv(Party::Client, 100),
-            chatter,
-            idle,
-        )
-        .unwrap_err();
+        let failure: Failure = run_parties(&link, |server| server.recv(Party::Client, 100), chatter, idle).unwrap_err();
         assert!(failure.to_string().contains("cancelled"), "{failure}");
     }
 }
@@ -285,29 +232,18 @@ fn wall_and_virtual_clocks_agree() {
         (link.up.latency, link.down.latency) = (Nanos(10_000_000), Nanos(10_000_000));
         (link.up.rate, link.down.rate) = (BitRate(1_000_000_000), BitRate(1_000_000_000));
         let pong = |server: &mut Endpoint| {
-            (0..10).try_for_each(|_| {
-                server
-                    .recv(Party::Client, 1000)
-                    .and_then(|bytes| server.send(Party::Client, bytes))
-            })
+            (0..10)
+                .try_for_each(|_| server.recv(Party::Client, 1000).and_then(|bytes| server.send(Party::Client, bytes)))
         };
         let ping = |client: &mut Endpoint| {
             (0..10).try_for_each(|_| {
-                client
-                    .send(Party::Server, vec![0; 1000])
-                    .and_then(|()| client.recv(Party::Server, 1000).map(drop))
+                client.send(Party::Server, vec![0; 1000]).and_then(|()| client.recv(Party::Server, 1000).map(drop))
             })
         };
-        run_parties(&link, pong, ping, idle).unwrap().ledgers[1]
-            .account(Phase::Setup)
-            .now
-            .0
+        run_parties(&link, pong, ping, idle).unwrap().ledgers[1].account(Phase::Setup).now.0
     });
     // 20 * (10 ms + 8 us).
     assert_eq!(times[0], 200_160_000);
     assert!(times[1] >= times[0], "{times:?}");
-    assert!(
-        (times[1] as f64) < times[0] as f64 * 1.5,
-        "the wall clock is far off: {times:?}"
-    );
+    assert!((times[1] as f64) < times[0] as f64 * 1.5, "the wall clock is far off: {times:?}");
 }

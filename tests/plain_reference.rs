@@ -24,10 +24,8 @@ fn resnet20_matches_published_logits() {
 fn minionn_matches_published_logits() {
     // 0.1992 + 0.5002 x + 0.1997 x^2.
     let coefficient = |value: f64| (value * f64::from(1 << 24)).round() as i64;
-    let polynomial = Polynomial {
-        coefficients: [0.1992, 0.5002, 0.1997].map(coefficient).to_vec(),
-        precision_bits: 24,
-    };
+    let polynomial =
+        Polynomial { coefficients: [0.1992, 0.5002, 0.1997].map(coefficient).to_vec(), precision_bits: 24 };
     let function = Function::Polynomial(polynomial);
     let none = Normalization::NONE;
     compare("minionn", "delphi_minionn_7_approx_cifar10", none, function);
@@ -40,20 +38,14 @@ fn compare(arch: &str, model: &str, normalization: Normalization, function: Func
     };
     let models = data.join("models");
     let architecture = arch::find(arch).expect("built in");
-    let graph = architecture
-        .load(&models.join(format!("{model}.safetensors")))
-        .unwrap();
+    let graph = architecture.load(&models.join(format!("{model}.safetensors"))).unwrap();
     let expected = read_npy(&models.join(format!("{model}_logits_test.npy")));
     let images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, IMAGES).unwrap();
     let functions = vec![function; graph.activation_layers()];
 
     let mut compared = 0;
     let mut worst = 0.0f64;
-    for (i, (mut image, row)) in images
-        .into_iter()
-        .zip(expected.chunks_exact(10))
-        .enumerate()
-    {
+    for (i, (mut image, row)) in images.into_iter().zip(expected.chunks_exact(10)).enumerate() {
         normalization.apply(&mut image.pixels);
         let trace = forward(&graph, &image.pixels, &functions, LARGEST_LOGIT);
         let row: Vec<f64> = row.iter().map(|&v| f64::from(v)).collect();
@@ -66,10 +58,7 @@ fn compare(arch: &str, model: &str, normalization: Normalization, function: Func
         for (actual, expected) in trace.logits.iter().zip(&row) {
             let error = (actual - expected).abs() / expected.abs().max(1.0);
             worst = worst.max(error);
-            assert!(
-                error <= TOLERANCE,
-                "{arch}, image {i}: {actual}, expected {expected}"
-            );
+            assert!(error <= TOLERANCE, "{arch}, image {i}: {actual}, expected {expected}");
         }
     }
     eprintln!("{arch}: {compared} images compared, largest error {worst:.1e}");

@@ -11,9 +11,7 @@ use serde::Serialize;
 
 /// List the protocols or the models that a scenario can name
 #[derive(clap::Args)]
-#[command(
-    after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json"
-)]
+#[command(after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json")]
 pub struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -75,16 +73,9 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
     let elements = 1 << 20;
     let function = match entry.family {
         Family::Relu => Function::Relu,
-        Family::Polynomial => {
-            Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table"))
-        }
+        Family::Polynomial => Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table")),
     };
-    let cost = entry.protocol.cost(&ActivationSpec {
-        function,
-        elements,
-        input_bits: 32,
-        output_bits: 16,
-    });
+    let cost = entry.protocol.cost(&ActivationSpec { function, elements, input_bits: 32, output_bits: 16 });
     let per_activation = |bytes: u64| (bytes as f64 / elements as f64 * 100.0).round() / 100.0;
     ProtocolRow {
         id: entry.id,
@@ -128,9 +119,7 @@ const MAX_WIDTH: u16 = 110;
 
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
-    let width = table
-        .width()
-        .map_or(MAX_WIDTH, |width| width.min(MAX_WIDTH));
+    let width = table.width().map_or(MAX_WIDTH, |width| width.min(MAX_WIDTH));
     table
         .set_width(width)
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
@@ -140,16 +129,8 @@ fn table(header: &[&str]) -> Table {
 }
 
 fn protocol_table() -> String {
-    let mut table = table(&[
-        "id",
-        "family",
-        "rounds",
-        "online B",
-        "offline B",
-        "dealer",
-        "exact",
-        "what, and after whom",
-    ]);
+    let mut table =
+        table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what, and after whom"]);
     for row in protocols() {
         let yes = |flag| if flag { "yes" } else { "no" }.to_string();
         table.add_row([
@@ -170,15 +151,7 @@ fn protocol_table() -> String {
 }
 
 fn model_table() -> anyhow::Result<String> {
-    let mut table = table(&[
-        "id",
-        "parameters",
-        "activation layers",
-        "activations",
-        "input",
-        "classes",
-        "what",
-    ]);
+    let mut table = table(&["id", "parameters", "activation layers", "activations", "input", "classes", "what"]);
     for row in models()? {
         table.add_row([
             row.id.to_string(),

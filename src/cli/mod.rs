@@ -47,30 +47,20 @@ struct Failure {
 
 impl Failure {
     fn bad_input(error: impl Into<anyhow::Error>) -> Failure {
-        Failure {
-            code: BAD_INPUT,
-            error: error.into(),
-        }
+        Failure { code: BAD_INPUT, error: error.into() }
     }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Failure {
-        Failure {
-            code: 1,
-            error: error.into(),
-        }
+        Failure { code: 1, error: error.into() }
     }
 }
 
 /// Parses the arguments, runs the subcommand, prints its error.
 pub fn main() -> ExitCode {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("LONGHAUL_LOG")
-        .unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .init();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("LONGHAUL_LOG").unwrap_or_else(|_| "warn".into());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::List(args) => list::main(&args),
@@ -105,7 +95,5 @@ fn causes(error: &anyhow::Error) -> String {
 
 /// Whoever read our output has seen enough, as in `longhaul list | head -1`.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+    error.downcast_ref::<std::io::Error>().is_some_and(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
 }

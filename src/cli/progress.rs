@@ -19,17 +19,11 @@ impl Progress {
     pub fn new() -> Progress {
         let style = "{spinner} {pos}/{len} [{bar:30}] {elapsed} (about {eta} left)  {msg}";
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template(style)
-                .expect("a constant template that parses")
-                .progress_chars("=> ");
+            let style =
+                ProgressStyle::with_template(style).expect("a constant template that parses").progress_chars("=> ");
             ProgressBar::new(0).with_style(style)
         });
-        Progress {
-            bar,
-            done: 0,
-            planned: 0,
-            last_line: Instant::now(),
-        }
+        Progress { bar, done: 0, planned: 0, last_line: Instant::now() }
     }
 
     /// Takes the bar off the screen.

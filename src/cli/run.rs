@@ -37,23 +37,14 @@ pub struct Args {
 pub fn main(args: &Args) -> Result<(), Failure> {
     let scenario = load(args).map_err(Failure::bad_input)?;
     let scenario = &scenario;
-    let out = args
-        .out
-        .clone()
-        .unwrap_or_else(|| Path::new("results").join(&scenario.name));
+    let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
     let mut manifest = manifest(scenario)?;
     let mut progress = Progress::new();
     let mut rows = 0;
     let ended = with_ctrl_c(|cancel| {
         let prepared = run::prepare(scenario, cancel)?;
         let mut results = ResultsDir::create(&out)?;
-        let ended = run::run(
-            &prepared,
-            &mut results,
-            &mut manifest,
-            &mut progress,
-            cancel,
-        );
+        let ended = run::run(&prepared, &mut results, &mut manifest, &mut progress, cancel);
         rows = results.runs().len();
         ended
     });
@@ -68,10 +59,8 @@ pub fn main(args: &Args) -> Result<(), Failure> {
 }
 
 fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
-    let search = SearchPath {
-        data: args.data.clone(),
-        environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from),
-    };
+    let search =
+        SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
     match &args.file {
         Some(file) => scenario::load(file, &search, &catalogue()),
         None => scenario::parse(QUICKSTART, file_name(args), &search, &catalogue()),
@@ -80,22 +69,13 @@ fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
 
 /// What messages call the scenario's file.
 fn file_name(args: &Args) -> &Path {
-    args.file
-        .as_deref()
-        .unwrap_or(Path::new("quickstart (built in)"))
+    args.file.as_deref().unwrap_or(Path::new("quickstart (built in)"))
 }
 
 fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
-    let digest = blake3::Hash::from_hex(scenario.digest())
-        .context("a scenario's digest is a BLAKE3 hash")?;
+    let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
     let host = Host::this_machine(cpu_features());
-    Ok(Manifest::begin(
-        SystemTime::now(),
-        host,
-        scenario.seed,
-        digest,
-        serde_json::to_value(scenario)?,
-    ))
+    Ok(Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?))
 }
 
 /// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
@@ -116,19 +96,14 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
                 _ = done.cancelled() => return,
                 signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
             }
-            let _ = writeln!(
-                std::io::stderr(),
-                "stopping; what was measured is kept (Ctrl-C again to stop at once)"
-            );
+            let _ = writeln!(std::io::stderr(), "stopping; what was measured is kept (Ctrl-C again to stop at once)");
             cancel.cancel();
             tokio::select! {
                 _ = done.cancelled() => {}
                 _ = tokio::signal::ctrl_c() => std::process::exit(130),
             }
         });
-        worker
-            .join()
-            .map_err(|_| anyhow!("internal error: the run panicked"))
+        worker.join().map_err(|_| anyhow!("internal error: the run panicked"))
     })
 }
 
@@ -139,9 +114,7 @@ fn blame(error: RunError, scenario: &Scenario, args: &Args) -> anyhow::Error {
         None => Some(QUICKSTART.to_string()),
     };
     match text.zip(error.key(scenario)) {
-        Some((text, key)) => {
-            scenario::blame(&text, file_name(args), &key, error.to_string()).into()
-        }
+        Some((text, key)) => scenario::blame(&text, file_name(args), &key, error.to_string()).into(),
         None => error.into(),
     }
 }
@@ -149,24 +122,15 @@ fn blame(error: RunError, scenario: &Scenario, args: &Args) -> anyhow::Error {
 /// What stopped the run, and what it leaves behind.
 fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
     let kept = match rows {
-        0 => format!(
-            "nothing was measured, nothing was written to {}",
-            out.display()
-        ),
+        0 => format!("nothing was measured, nothing was written to {}", out.display()),
         1 => format!("1 row was kept in {}", out.join("runs.csv").display()),
-        _ => format!(
-            "{rows} rows were kept in {}",
-            out.join("runs.csv").display()
-        ),
+        _ => format!("{rows} rows were kept in {}", out.join("runs.csv").display()),
     };
     anyhow!("{error}; {kept}")
 }
 
 fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
-    let Outcome {
-        summaries,
-        speedups,
-    } = outcome;
+    let Outcome { summaries, speedups } = outcome;
     let text = match format {
         Format::Table => table(summaries, speedups),
         Format::Json => serde_json::to_string_pretty(
@@ -178,9 +142,7 @@ fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
 
 /// The rows for JSON: cells that CSV writes as digits are numbers, those it leaves empty are null.
 fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
-    const NAMES: [&str; 6] = [
-        "scenario", "model", "protocol", "link", "subject", "baseline",
-    ];
+    const NAMES: [&str; 6] = ["scenario", "model", "protocol", "link", "subject", "baseline"];
     let mut rows = serde_json::to_value(records)?;
     let cells = rows.as_array_mut().into_iter().flatten();
     let cells = cells.filter_map(Value::as_object_mut).flatten();

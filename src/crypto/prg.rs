@@ -42,21 +42,14 @@ impl Seed {
     /// An independent seed for the `index`-th use of `label`.
     pub fn derive_indexed(&self, label: &str, index: u64) -> Seed {
         let mut hasher = blake3::Hasher::new_keyed(&self.0);
-        hasher
-            .update(label.as_bytes())
-            .update(&[0xff])
-            .update(&index.to_le_bytes());
+        hasher.update(label.as_bytes()).update(&[0xff]).update(&index.to_le_bytes());
         Seed(*hasher.finalize().as_bytes())
     }
 
     /// The stream of this seed.
     pub fn prg(&self) -> Prg {
         let key = blake3::keyed_hash(&self.0, b"prg");
-        Prg::from_key(
-            key.as_bytes()[..16]
-                .try_into()
-                .expect("a digest has 32 bytes"),
-        )
+        Prg::from_key(key.as_bytes()[..16].try_into().expect("a digest has 32 bytes"))
     }
 }
 
@@ -74,12 +67,7 @@ impl Prg {
 
     /// The stream of a 16-byte key that a peer or the dealer sent.
     pub fn from_key(key: [u8; 16]) -> Prg {
-        Prg {
-            cipher: Aes128::new(&key.into()),
-            counter: 0,
-            buffer: [0; Prg::CHUNK],
-            used: Prg::CHUNK,
-        }
+        Prg { cipher: Aes128::new(&key.into()), counter: 0, buffer: [0; Prg::CHUNK], used: Prg::CHUNK }
     }
 
     /// Overwrites `out` with the next bytes of the stream.
@@ -148,10 +136,7 @@ mod tests {
         prg.fill_bytes(&mut out);
         assert_eq!(
             out,
-            [
-                0xc6, 0xa1, 0x3b, 0x37, 0x87, 0x8f, 0x5b, 0x82, 0x6f, 0x4f, 0x81, 0x62, 0xa1, 0xc8,
-                0xd8, 0x79
-            ]
+            [0xc6, 0xa1, 0x3b, 0x37, 0x87, 0x8f, 0x5b, 0x82, 0x6f, 0x4f, 0x81, 0x62, 0xa1, 0xc8, 0xd8, 0x79]
         );
     }
 
@@ -177,8 +162,7 @@ mod tests {
             seed.derive_indexed("a", 0),
             seed.derive_indexed("a", 1),
         ];
-        let firsts: std::collections::HashSet<u64> =
-            streams.iter().map(|s| s.prg().words::<u64>(1)[0]).collect();
+        let firsts: std::collections::HashSet<u64> = streams.iter().map(|s| s.prg().words::<u64>(1)[0]).collect();
         assert_eq!(firsts.len(), streams.len());
     }
 }

@@ -200,8 +200,7 @@ fn hash_lanes<const N: usize>(keys: &KeyRow, gate: u32, rows: &mut [[Row; N]; 2]
     for (half, rows) in (0..).zip(rows) {
         for lane in 0..LANES {
             let cipher = Aes128::new(&keys.key(lane, 2 * gate + half).into());
-            let mut states: [_; N] =
-                std::array::from_fn(|i| rows[i].0[lane].0.to_le_bytes().into());
+            let mut states: [_; N] = std::array::from_fn(|i| rows[i].0[lane].0.to_le_bytes().into());
             cipher.encrypt_blocks(&mut states);
             for (row, state) in rows.iter_mut().zip(states) {
                 row.0[lane] ^= Block(u128::from_le_bytes(state.into()));
@@ -242,16 +241,8 @@ mod tests {
 
     /// FIPS-197, appendix C.1 and the cipher example of appendix B: key, plain text, cipher text.
     const FIPS_197: [(u128, u128, u128); 2] = [
-        (
-            0x000102030405060708090a0b0c0d0e0f,
-            0x00112233445566778899aabbccddeeff,
-            0x69c4e0d86a7b0430d8cdb78070b4c55a,
-        ),
-        (
-            0x2b7e151628aed2a6abf7158809cf4f3c,
-            0x3243f6a8885a308d313198a2e0370734,
-            0x3925841d02dc09fbdc118597196a0b32,
-        ),
+        (0x000102030405060708090a0b0c0d0e0f, 0x00112233445566778899aabbccddeeff, 0x69c4e0d86a7b0430d8cdb78070b4c55a),
+        (0x2b7e151628aed2a6abf7158809cf4f3c, 0x3243f6a8885a308d313198a2e0370734, 0x3925841d02dc09fbdc118597196a0b32),
     ];
 
     #[test]
@@ -269,11 +260,7 @@ mod tests {
                     x[half].0[lane] = block(plain);
                     let work = HashBoth(&keys, gate as u32, [&x[0], &x[1]], Block(u128::MAX));
                     let hash = kernel.run(work)[half][0].0[lane];
-                    assert_eq!(
-                        hash ^ block(plain),
-                        block(cipher),
-                        "{kernel:?}, lane {lane}"
-                    );
+                    assert_eq!(hash ^ block(plain), block(cipher), "{kernel:?}, lane {lane}");
                 }
             }
         }

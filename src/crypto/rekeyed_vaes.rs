@@ -12,8 +12,7 @@ const REGISTERS: usize = LANES / 4;
 const ROUND_CONSTANTS: [i32; 10] = [1, 2, 4, 8, 16, 32, 64, 128, 0x1b, 0x36];
 
 /// `RotWord` on four words, then the inverse of the `ShiftRows` that `vaesenclast` is about to do.
-const ROTATE_WORDS: i128 =
-    i128::from_le_bytes([1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0]);
+const ROTATE_WORDS: i128 = i128::from_le_bytes([1, 14, 11, 4, 5, 2, 15, 8, 9, 6, 3, 12, 13, 10, 7, 0]);
 
 /// Evidence that the machine has VAES on 512-bit registers.
 #[derive(Clone, Copy)]
@@ -137,24 +136,14 @@ fn hash_both(keys: &KeyRow, gate: u32, x: [&Row; 2], delta: Block) -> [[Row; 2];
         }
     }
     let [first, second] = hash_rows(rows, keys, gate);
-    [
-        [store(first[0]), store(first[1])],
-        [store(second[0]), store(second[1])],
-    ]
+    [[store(first[0]), store(first[1])], [store(second[0]), store(second[1])]]
 }
 
 /// Hashes `N` blocks under each key of the two half gates.
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes")]
-fn hash_rows<const N: usize>(
-    x: [[Registers; N]; 2],
-    keys: &KeyRow,
-    gate: u32,
-) -> [[Registers; N]; 2] {
-    let mut schedules = [
-        Schedule::new(keys, 2 * gate),
-        Schedule::new(keys, 2 * gate + 1),
-    ];
+fn hash_rows<const N: usize>(x: [[Registers; N]; 2], keys: &KeyRow, gate: u32) -> [[Registers; N]; 2] {
+    let mut schedules = [Schedule::new(keys, 2 * gate), Schedule::new(keys, 2 * gate + 1)];
     let mut state = x;
     for half in 0..2 {
         let whitening = schedules[half].round_keys();

@@ -130,9 +130,7 @@ mod tests {
     /// The definition, a bit at a time.
     fn by_definition(rows: &[u8], columns: usize) -> Vec<Block> {
         let bit = |i: usize, j: usize| rows[i * columns / 8 + j / 8] >> (j % 8) & 1;
-        (0..columns)
-            .map(|j| Block((0..128).fold(0, |block, i| block | (bit(i, j) as u128) << i)))
-            .collect()
+        (0..columns).map(|j| Block((0..128).fold(0, |block, i| block | (bit(i, j) as u128) << i))).collect()
     }
 
     proptest! {

@@ -31,9 +31,7 @@ pub(super) struct Stopwatch {
 
 impl Stopwatch {
     pub(super) fn start() -> Stopwatch {
-        Stopwatch {
-            last: thread_cpu_ns(),
-        }
+        Stopwatch { last: thread_cpu_ns() }
     }
 
     /// Time since the last lap or resume.

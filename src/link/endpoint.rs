@@ -57,19 +57,10 @@ pub struct Endpoint {
 
 impl Endpoint {
     /// To be called on the party's own thread: waits for its first turn.
-    pub(super) fn start(
-        me: Party,
-        fabric: Arc<Fabric>,
-        config: &LinkConfig,
-    ) -> Result<Endpoint, LinkError> {
+    pub(super) fn start(me: Party, fabric: Arc<Fabric>, config: &LinkConfig) -> Result<Endpoint, LinkError> {
         let directions = Phase::ALL
             .into_iter()
-            .flat_map(|phase| {
-                Party::ALL
-                    .into_iter()
-                    .filter(|to| *to != me)
-                    .map(move |to| (phase, to))
-            })
+            .flat_map(|phase| Party::ALL.into_iter().filter(|to| *to != me).map(move |to| (phase, to)))
             .map(|(phase, to)| {
                 let direction = Direction {
                     actual: config.direction(me, to),
@@ -151,15 +142,10 @@ impl Endpoint {
     pub fn send(&mut self, to: Party, bytes: Vec<u8>) -> Result<(), LinkError> {
         self.charge();
         let account = &self.accounts[self.phase.index()];
-        let direction = self
-            .directions
-            .get_mut(&(self.phase, to))
-            .expect("a party has a direction to every other party");
+        let direction =
+            self.directions.get_mut(&(self.phase, to)).expect("a party has a direction to every other party");
         let length = bytes.len() as u64;
-        direction
-            .digest
-            .update(&length.to_le_bytes())
-            .update(&bytes);
+        direction.digest.update(&length.to_le_bytes()).update(&bytes);
         let message = Message {
             phase: self.phase,
             depth: account.depth + 1,
@@ -167,11 +153,7 @@ impl Endpoint {
             floor_arrives_at: direction.floor.arrival(account.totals.floor, length),
             bytes,
         };
-        let traffic = self
-            .ledger
-            .sent
-            .entry((self.phase, self.layer, to))
-            .or_default();
+        let traffic = self.ledger.sent.entry((self.phase, self.layer, to)).or_default();
         traffic.bytes += length;
         traffic.messages += 1;
         traffic.depth = traffic.depth.max(message.depth);
@@ -188,11 +170,7 @@ impl Endpoint {
         self.charge();
         let message = self.fabric.recv(self.me, from, self.phase)?;
         if message.phase != self.phase {
-            return Err(LinkError::WrongPhase {
-                from,
-                expected: self.phase,
-                actual: message.phase,
-            });
+            return Err(LinkError::WrongPhase { from, expected: self.phase, actual: message.phase });
         }
         if message.bytes.len() != expected {
             return Err(LinkError::WrongLength {
@@ -205,12 +183,7 @@ impl Endpoint {
         }
         self.arrive(&message)?;
         if let Some(captured) = &mut self.captured {
-            captured.push(Captured {
-                phase: self.phase,
-                layer: self.layer,
-                from,
-                bytes: message.bytes.clone(),
-            });
+            captured.push(Captured { phase: self.phase, layer: self.layer, from, bytes: message.bytes.clone() });
         }
         self.stopwatch.resume();
         Ok(message.bytes)
@@ -229,9 +202,7 @@ impl Endpoint {
                 self.fabric.pause_until(deadline)?;
                 account.totals.now = Nanos(epoch.elapsed().as_nanos() as u64);
                 if was_waiting {
-                    self.ledger
-                        .lateness
-                        .saturating_record(account.totals.now.0 - message.arrives_at.0);
+                    self.ledger.lateness.saturating_record(account.totals.now.0 - message.arrives_at.0);
                 }
             }
         }
@@ -258,11 +229,8 @@ impl Endpoint {
             now: self.accounts[self.phase.index()].totals.now,
         });
         self.ledger.accounts = self.accounts.map(|account| account.totals);
-        self.ledger.digests = self
-            .directions
-            .iter()
-            .map(|(key, direction)| (*key, direction.digest.finalize()))
-            .collect();
+        self.ledger.digests =
+            self.directions.iter().map(|(key, direction)| (*key, direction.digest.finalize())).collect();
         (self.ledger, self.captured.unwrap_or_default())
     }
 }

@@ -6,9 +6,7 @@ use super::{Party, Phase};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LinkError {
     /// The peer ended without sending what was awaited.
-    #[error(
-        "the {peer} closed its channel while the {me} was waiting for a message in the {phase} phase"
-    )]
+    #[error("the {peer} closed its channel while the {me} was waiting for a message in the {phase} phase")]
     Closed {
         /// Who waited.
         me: Party,
@@ -32,9 +30,7 @@ pub enum LinkError {
         waiting: String,
     },
     /// A message of the wrong length.
-    #[error(
-        "message from the {from} in the {phase} phase, layer {layer}: expected {expected} bytes, got {actual}"
-    )]
+    #[error("message from the {from} in the {phase} phase, layer {layer}: expected {expected} bytes, got {actual}")]
     WrongLength {
         /// Sender.
         from: Party,
@@ -48,9 +44,7 @@ pub enum LinkError {
         actual: usize,
     },
     /// The sender was in another phase than the receiver.
-    #[error(
-        "the {from} sent a message of the {actual} phase where the {expected} phase was under way"
-    )]
+    #[error("the {from} sent a message of the {actual} phase where the {expected} phase was under way")]
     WrongPhase {
         /// Sender.
         from: Party,

@@ -63,25 +63,12 @@ pub(super) struct Fabric {
 
 impl Fabric {
     pub(super) fn new(mode: ClockMode, capacity: u64, cancel: CancellationToken) -> Fabric {
-        let state = State {
-            queues: Default::default(),
-            status: [Status::Ready; 3],
-            failure: None,
-            epochs: [None; 3],
-        };
-        Fabric {
-            mode,
-            capacity,
-            cancel,
-            state: Mutex::new(state),
-            wake: Default::default(),
-        }
+        let state = State { queues: Default::default(), status: [Status::Ready; 3], failure: None, epochs: [None; 3] };
+        Fabric { mode, capacity, cancel, state: Mutex::new(state), wake: Default::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state
-            .lock()
-            .expect("no code panics while holding the fabric's lock")
+        self.state.lock().expect("no code panics while holding the fabric's lock")
     }
 
     /// Takes part: returns when it is `me`'s turn.
@@ -116,17 +103,11 @@ impl Fabric {
     /// Bytes sent but never received, in the first channel that has any.
     pub(super) fn unread(&self) -> Option<LinkError> {
         let state = self.lock();
-        let pairs = Party::ALL
-            .into_iter()
-            .flat_map(|from| Party::ALL.into_iter().map(move |to| (from, to)));
+        let pairs = Party::ALL.into_iter().flat_map(|from| Party::ALL.into_iter().map(move |to| (from, to)));
         pairs
             .map(|(from, to)| (from, to, &state.queues[from.index()][to.index()]))
             .find(|(_, _, queue)| !queue.messages.is_empty())
-            .map(|(from, to, queue)| LinkError::Unread {
-                from,
-                to,
-                bytes: queue.bytes,
-            })
+            .map(|(from, to, queue)| LinkError::Unread { from, to, bytes: queue.bytes })
     }
 
     pub(super) fn send(&self, me: Party, to: Party, message: Message) -> Result<(), LinkError> {
@@ -159,11 +140,7 @@ impl Fabric {
                 return Ok(message);
             }
             if state.status[from.index()] == Status::Finished {
-                return Err(LinkError::Closed {
-                    me,
-                    peer: from,
-                    phase,
-                });
+                return Err(LinkError::Closed { me, peer: from, phase });
             }
             state = self.block(state, me, Status::AwaitingMessage(from))?;
         }
@@ -230,10 +207,7 @@ impl Fabric {
         if state.status.contains(&Status::Running) || state.failure.is_some() {
             return;
         }
-        if let Some(next) = Party::ALL
-            .into_iter()
-            .find(|p| state.status[p.index()] == Status::Ready)
-        {
+        if let Some(next) = Party::ALL.into_iter().find(|p| state.status[p.index()] == Status::Ready) {
             state.status[next.index()] = Status::Running;
             self.wake[next.index()].notify_one();
             return;

@@ -21,17 +21,12 @@ struct Ideal {
 
 impl Ideal {
     fn new(parameters: LinkParameters) -> Ideal {
-        Ideal {
-            parameters,
-            free_at_ps: 0,
-        }
+        Ideal { parameters, free_at_ps: 0 }
     }
 
     fn wire_bytes(&self, bytes: u64) -> u64 {
         match self.parameters.packet_payload {
-            Some(payload) => {
-                bytes + bytes.div_ceil(payload.0.max(1)).max(1) * self.parameters.packet_overhead.0
-            }
+            Some(payload) => bytes + bytes.div_ceil(payload.0.max(1)).max(1) * self.parameters.packet_overhead.0,
             None => bytes,
         }
     }
@@ -82,11 +77,7 @@ mod tests {
 
     #[test]
     fn small_messages_on_a_fast_link_add_up_exactly() {
-        let mut link = Ideal::new(LinkParameters {
-            rate: BitRate(10_000_000_000),
-            latency: Nanos(0),
-            ..wan()
-        });
+        let mut link = Ideal::new(LinkParameters { rate: BitRate(10_000_000_000), latency: Nanos(0), ..wan() });
         // 8 B at 10 Gbit/s is 6.4 ns; ten of them 64 ns, not ten times 7.
         let last = (0..10).map(|_| link.arrival(Nanos(0), 8)).last();
         assert_eq!(last, Some(Nanos(64)));
@@ -101,21 +92,14 @@ mod tests {
             ..wan()
         };
         // 1001 B is two packets: 1101 B on the wire, 88,080 ns. An empty message still costs a packet: 4,000 ns.
-        assert_eq!(
-            Ideal::new(parameters).arrival(Nanos(0), 1001),
-            Nanos(88_080)
-        );
+        assert_eq!(Ideal::new(parameters).arrival(Nanos(0), 1001), Nanos(88_080));
         assert_eq!(Ideal::new(parameters).arrival(Nanos(0), 0), Nanos(4_000));
     }
 
     #[test]
     fn an_unlimited_link_only_has_latency() {
         assert_eq!(
-            Ideal::new(LinkParameters {
-                rate: BitRate(u64::MAX),
-                ..wan()
-            })
-            .arrival(Nanos(1), u32::MAX as u64),
+            Ideal::new(LinkParameters { rate: BitRate(u64::MAX), ..wan() }).arrival(Nanos(1), u32::MAX as u64),
             Nanos(50_000_001)
         );
     }

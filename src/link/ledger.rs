@@ -59,21 +59,12 @@ pub struct Ledger {
 impl Ledger {
     /// Bytes sent to `to` in `phase`.
     pub fn bytes(&self, phase: Phase, to: Party) -> u64 {
-        self.sent
-            .iter()
-            .filter(|((p, _, t), _)| *p == phase && *t == to)
-            .map(|(_, traffic)| traffic.bytes)
-            .sum()
+        self.sent.iter().filter(|((p, _, t), _)| *p == phase && *t == to).map(|(_, traffic)| traffic.bytes).sum()
     }
 
     /// Largest causal depth of what was sent in `phase`.
     pub fn depth(&self, phase: Phase) -> u32 {
-        self.sent
-            .iter()
-            .filter(|((p, ..), _)| *p == phase)
-            .map(|(_, traffic)| traffic.depth)
-            .max()
-            .unwrap_or(0)
+        self.sent.iter().filter(|((p, ..), _)| *p == phase).map(|(_, traffic)| traffic.depth).max().unwrap_or(0)
     }
 
     /// The totals of `phase`.

@@ -2,8 +2,7 @@
 
 use super::fabric::Fabric;
 use super::{
-    Captured, ClockMode, ComputeMode, Endpoint, Ledger, LinkError, LinkModel, LinkParameters,
-    ModelEntry, Party,
+    Captured, ClockMode, ComputeMode, Endpoint, Ledger, LinkError, LinkModel, LinkParameters, ModelEntry, Party,
 };
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -33,11 +32,7 @@ pub struct LinkConfig {
 impl LinkConfig {
     /// A fresh, idle direction.
     pub(super) fn direction(&self, from: Party, _to: Party) -> Box<dyn LinkModel> {
-        (self.model.build)(if from == Party::Client {
-            &self.up
-        } else {
-            &self.down
-        })
+        (self.model.build)(if from == Party::Client { &self.up } else { &self.down })
     }
 }
 
@@ -125,11 +120,7 @@ pub fn run_parties<S: Send, C: Send, D: Send, E: std::fmt::Display + Send>(
     client: impl FnOnce(&mut Endpoint) -> Result<C, E> + Send,
     dealer: impl FnOnce(&mut Endpoint) -> Result<D, E> + Send,
 ) -> Result<Execution<S, C, D>, PartyFailure<E>> {
-    let fabric = Arc::new(Fabric::new(
-        config.clock,
-        config.in_flight_bytes,
-        config.cancel.clone(),
-    ));
+    let fabric = Arc::new(Fabric::new(config.clock, config.in_flight_bytes, config.cancel.clone()));
     let (server, client, dealer) = std::thread::scope(|scope| {
         let server = spawn(scope, Party::Server, &fabric, config, server);
         let client = spawn(scope, Party::Client, &fabric, config, client);
@@ -147,10 +138,7 @@ pub fn run_parties<S: Send, C: Send, D: Send, E: std::fmt::Display + Send>(
                 captured: [s.captured, c.captured, d.captured],
             }),
         },
-        (server, client, dealer) => Err(first_failure(
-            &fabric,
-            [server.err(), client.err(), dealer.err()],
-        )),
+        (server, client, dealer) => Err(first_failure(&fabric, [server.err(), client.err(), dealer.err()])),
     }
 }
 
@@ -184,17 +172,13 @@ fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
+    let text =
+        panic.downcast_ref::<String>().cloned().or_else(|| panic.downcast_ref::<&str>().map(|text| text.to_string()));
     text.unwrap_or_else(|| "panic without a message".into())
 }
 
 fn join<T, E>(handle: std::thread::ScopedJoinHandle<'_, Ended<T, E>>) -> Ended<T, E> {
-    handle
-        .join()
-        .expect("the party's thread catches its panics")
+    handle.join().expect("the party's thread catches its panics")
 }
 
 /// Of several failed parties the one whose failure the fabric saw first: the others only followed.

@@ -24,16 +24,8 @@ pub struct GraphBuilder {
 impl GraphBuilder {
     /// A graph that holds only its input.
     pub fn new(input: TensorShape) -> GraphBuilder {
-        let input = Node {
-            name: "input".to_string(),
-            op: Op::Input,
-            inputs: Vec::new(),
-            shape: input,
-        };
-        GraphBuilder {
-            nodes: vec![input],
-            slots: 0,
-        }
+        let input = Node { name: "input".to_string(), op: Op::Input, inputs: Vec::new(), shape: input };
+        GraphBuilder { nodes: vec![input], slots: 0 }
     }
 
     /// The input node.
@@ -58,21 +50,12 @@ impl GraphBuilder {
     /// If an operand has not been added yet.
     pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, NnError> {
         let shapes: Vec<TensorShape> = inputs.iter().map(|&i| self.shape(i)).collect();
-        let shape = op
-            .output_shape(&shapes)
-            .map_err(|problem| NnError::InvalidGraph {
-                node: name.to_string(),
-                problem,
-            })?;
+        let shape =
+            op.output_shape(&shapes).map_err(|problem| NnError::InvalidGraph { node: name.to_string(), problem })?;
         if let Op::Activation { .. } = op {
             self.slots += 1;
         }
-        self.nodes.push(Node {
-            name: name.to_string(),
-            op,
-            inputs: inputs.to_vec(),
-            shape,
-        });
+        self.nodes.push(Node { name: name.to_string(), op, inputs: inputs.to_vec(), shape });
         Ok(self.nodes.len() - 1)
     }
 

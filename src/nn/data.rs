@@ -62,11 +62,7 @@ pub fn read_cifar10(path: &Path, split: Split, count: usize) -> Result<Vec<Image
         }
     }
     if images.len() < count {
-        return Err(NnError::TooFewImages {
-            path: path.to_path_buf(),
-            expected: count,
-            actual: images.len(),
-        });
+        return Err(NnError::TooFewImages { path: path.to_path_buf(), expected: count, actual: images.len() });
     }
     Ok(images)
 }
@@ -77,10 +73,7 @@ fn read_batch(path: &Path, count: usize) -> Result<Vec<Image>, NnError> {
     let mut bytes = Vec::new();
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))
-        .map_err(|source| NnError::ReadFile {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        .map_err(|source| NnError::ReadFile { path: path.to_path_buf(), source })?;
     let records = bytes.chunks(RECORD_BYTES).enumerate();
     records.map(|(i, bytes)| decode(path, i, bytes)).collect()
 }
@@ -96,17 +89,10 @@ fn decode(path: &Path, record: usize, bytes: &[u8]) -> Result<Image, NnError> {
     }
     let (label, planes) = (bytes[0], &bytes[1..]);
     if label > 9 {
-        return Err(NnError::Label {
-            path: path.to_path_buf(),
-            record,
-            actual: label,
-        });
+        return Err(NnError::Label { path: path.to_path_buf(), record, actual: label });
     }
     let value = |i: usize| f64::from(planes[i % 3 * PIXELS + i / 3]) / 255.0;
-    Ok(Image {
-        pixels: (0..3 * PIXELS).map(value).collect(),
-        label: Some(label),
-    })
+    Ok(Image { pixels: (0..3 * PIXELS).map(value).collect(), label: Some(label) })
 }
 
 /// Images of independent uniform values in [0, 1); image `i` does not depend on `count`.
@@ -115,17 +101,9 @@ pub fn random_images(shape: TensorShape, seed: u64, count: usize) -> Vec<Image> 
 }
 
 /// Like [`random_images`], with a stream of its own for each purpose.
-pub(super) fn uniform_images(
-    shape: TensorShape,
-    seed: u64,
-    purpose: &str,
-    count: usize,
-) -> Vec<Image> {
+pub(super) fn uniform_images(shape: TensorShape, seed: u64, purpose: &str, count: usize) -> Vec<Image> {
     let mut uniform = Uniform::new(seed, purpose);
-    let mut image = || Image {
-        pixels: uniform.draw(shape.elements()),
-        label: None,
-    };
+    let mut image = || Image { pixels: uniform.draw(shape.elements()), label: None };
     (0..count).map(|_| image()).collect()
 }
 
@@ -140,28 +118,13 @@ pub struct Normalization {
 
 impl Normalization {
     /// Leaves images as they are.
-    pub const NONE: Normalization = Normalization {
-        mean: [0.0; 3],
-        std: [1.0; 3],
-    };
+    pub const NONE: Normalization = Normalization { mean: [0.0; 3], std: [1.0; 3] };
 
     /// The presets by name.
     pub const PRESETS: [(&'static str, Normalization); 3] = [
         ("none", Normalization::NONE),
-        (
-            "imagenet",
-            Normalization {
-                mean: [0.485, 0.456, 0.406],
-                std: [0.229, 0.224, 0.225],
-            },
-        ),
-        (
-            "cifar10",
-            Normalization {
-                mean: [0.4914, 0.4822, 0.4465],
-                std: [0.2470, 0.2435, 0.2616],
-            },
-        ),
+        ("imagenet", Normalization { mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] }),
+        ("cifar10", Normalization { mean: [0.4914, 0.4822, 0.4465], std: [0.2470, 0.2435, 0.2616] }),
     ];
 
     /// The preset with this name.
@@ -223,20 +186,12 @@ mod tests {
     #[test]
     fn training_images_span_the_batches() {
         let batch: [Vec<u8>; 2] = [record(1), [record(2), record(3)].concat()];
-        let folder = folder(&[
-            ("data_batch_1.bin", &batch[0]),
-            ("data_batch_2.bin", &batch[1]),
-        ]);
+        let folder = folder(&[("data_batch_1.bin", &batch[0]), ("data_batch_2.bin", &batch[1])]);
         let images = read_cifar10(folder.path(), Split::Train, 2).unwrap();
         let labels: Vec<_> = images.iter().map(|image| image.label).collect();
         assert_eq!(labels, [Some(1), Some(2)]);
-        let text = read_cifar10(folder.path(), Split::Train, 4)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("cannot read") && text.contains("data_batch_3.bin"),
-            "{text}"
-        );
+        let text = read_cifar10(folder.path(), Split::Train, 4).unwrap_err().to_string();
+        assert!(text.contains("cannot read") && text.contains("data_batch_3.bin"), "{text}");
     }
 
     #[test]
@@ -248,28 +203,16 @@ mod tests {
             result.map(|images| images.len()).map_err(|e| e.to_string())
         };
         let text = read("labels", 2).unwrap_err();
-        assert!(
-            text.ends_with("labels: record 1 has label 10, expected 0 to 9"),
-            "{text}"
-        );
+        assert!(text.ends_with("labels: record 1 has label 10, expected 0 to 9"), "{text}");
         let text = read("short", 2).unwrap_err();
-        assert!(
-            text.contains("record 1 has 5 bytes, expected 3073"),
-            "{text}"
-        );
+        assert!(text.contains("record 1 has 5 bytes, expected 3073"), "{text}");
         assert_eq!(read("short", 1), Ok(1));
         bytes.truncate(RECORD_BYTES);
         std::fs::write(folder.path().join("few"), &bytes).unwrap();
         let text = read("few", 2).unwrap_err();
-        assert!(
-            text.ends_with("few: 1 images, expected at least 2"),
-            "{text}"
-        );
+        assert!(text.ends_with("few: 1 images, expected at least 2"), "{text}");
         let text = read("none", 1).unwrap_err();
-        assert!(
-            text.contains("cannot read") && text.contains("none"),
-            "{text}"
-        );
+        assert!(text.contains("cannot read") && text.contains("none"), "{text}");
     }
 
     #[test]

@@ -28,23 +28,13 @@ impl SafetensorsFile {
     /// # Errors
     /// If it cannot be read, is truncated, or is not in the format.
     pub fn open(path: &Path) -> Result<SafetensorsFile, NnError> {
-        let bytes = std::fs::read(path).map_err(|source| NnError::ReadFile {
-            path: path.to_path_buf(),
-            source,
-        })?;
+        let bytes = std::fs::read(path).map_err(|source| NnError::ReadFile { path: path.to_path_buf(), source })?;
         let file = SafeTensors::deserialize(&bytes).map_err(|e| malformed(path, &bytes, e))?;
         let tensors = file.iter().map(|(name, view)| {
-            let stored = Stored {
-                dtype: view.dtype(),
-                shape: view.shape().to_vec(),
-                bytes: view.data().to_vec(),
-            };
+            let stored = Stored { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
             (name.to_string(), stored)
         });
-        Ok(SafetensorsFile {
-            path: path.to_path_buf(),
-            tensors: tensors.collect(),
-        })
+        Ok(SafetensorsFile { path: path.to_path_buf(), tensors: tensors.collect() })
     }
 
     /// Ends the import.
@@ -57,10 +47,7 @@ impl SafetensorsFile {
         if tensors.is_empty() {
             return Ok(());
         }
-        Err(NnError::UnknownTensors {
-            path: self.path,
-            tensors,
-        })
+        Err(NnError::UnknownTensors { path: self.path, tensors })
     }
 }
 
@@ -87,12 +74,7 @@ impl WeightSource for SafetensorsFile {
             actual: stored.dtype.to_string(),
         })?;
         if let Some(index) = values.iter().position(|v| !v.is_finite()) {
-            return Err(NnError::NotFinite {
-                path: path(),
-                tensor: tensor(),
-                index,
-                actual: values[index],
-            });
+            return Err(NnError::NotFinite { path: path(), tensor: tensor(), index, actual: values[index] });
         }
         Ok(values)
     }
@@ -101,13 +83,7 @@ impl WeightSource for SafetensorsFile {
 impl Stored {
     /// The values as f32, if they are floating-point numbers no wider than that.
     fn values(&self) -> Option<Vec<f32>> {
-        let halves = || {
-            self.bytes
-                .as_chunks()
-                .0
-                .iter()
-                .map(|&b| u16::from_le_bytes(b))
-        };
+        let halves = || self.bytes.as_chunks().0.iter().map(|&b| u16::from_le_bytes(b));
         match self.dtype {
             Dtype::F32 => {
                 let words = self.bytes.as_chunks().0.iter();
@@ -142,14 +118,10 @@ fn malformed(path: &Path, bytes: &[u8], error: SafeTensorError) -> NnError {
     match error {
         SafeTensorError::HeaderTooSmall
         | SafeTensorError::InvalidHeaderLength
-        | SafeTensorError::MetadataIncompleteBuffer => NnError::TruncatedWeights {
-            path: path.to_path_buf(),
-            actual_bytes: bytes.len() as u64,
-        },
-        other => NnError::MalformedWeights {
-            path: path.to_path_buf(),
-            problem: other.to_string(),
-        },
+        | SafeTensorError::MetadataIncompleteBuffer => {
+            NnError::TruncatedWeights { path: path.to_path_buf(), actual_bytes: bytes.len() as u64 }
+        }
+        other => NnError::MalformedWeights { path: path.to_path_buf(), problem: other.to_string() },
     }
 }
 
@@ -164,10 +136,7 @@ mod tests {
         let tracked = 7i64.to_le_bytes();
         let tensors = [
             ("a.weight", TensorView::new(dtype, vec![2, 2], values)),
-            (
-                "a.num_batches_tracked",
-                TensorView::new(Dtype::I64, vec![], &tracked),
-            ),
+            ("a.num_batches_tracked", TensorView::new(Dtype::I64, vec![], &tracked)),
         ];
         let tensors = tensors.map(|(name, view)| (name, view.expect("sizes agree")));
         safetensors::serialize(tensors, None).expect("a valid file")
@@ -197,10 +166,7 @@ mod tests {
         let halves = [0x3c00u16, 0xc100, 0x0000, 0x4200].map(u16::to_le_bytes);
         assert_eq!(read(&sample(Dtype::F16, &halves.concat())).unwrap(), values);
         let halves = [0x3f80u16, 0xc020, 0x0000, 0x4040].map(u16::to_le_bytes);
-        assert_eq!(
-            read(&sample(Dtype::BF16, &halves.concat())).unwrap(),
-            values
-        );
+        assert_eq!(read(&sample(Dtype::BF16, &halves.concat())).unwrap(), values);
     }
 
     #[test]
@@ -217,32 +183,17 @@ mod tests {
     #[test]
     fn wrong_shape_names_both_shapes() {
         let mut file = open(&floats([0.0; 4])).unwrap();
-        let text = file
-            .tensor("a.weight", &[4, 1], Fill::He)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("`a.weight` has shape [2, 2], expected [4, 1]"),
-            "{text}"
-        );
+        let text = file.tensor("a.weight", &[4, 1], Fill::He).unwrap_err().to_string();
+        assert!(text.contains("`a.weight` has shape [2, 2], expected [4, 1]"), "{text}");
     }
 
     #[test]
     fn missing_and_unknown_tensors_are_named() {
         let mut file = open(&floats([0.0; 4])).unwrap();
-        let text = file
-            .tensor("b.weight", &[3], Fill::He)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            text.contains("`b.weight` with shape [3] is missing"),
-            "{text}"
-        );
+        let text = file.tensor("b.weight", &[3], Fill::He).unwrap_err().to_string();
+        assert!(text.contains("`b.weight` with shape [3] is missing"), "{text}");
         let text = file.finish().unwrap_err().to_string();
-        assert!(
-            text.ends_with("unknown to the architecture: a.weight"),
-            "{text}"
-        );
+        assert!(text.ends_with("unknown to the architecture: a.weight"), "{text}");
     }
 
     #[test]
@@ -265,10 +216,7 @@ mod tests {
         let whole = floats([1.0; 4]);
         for length in 0..whole.len() {
             let error = open(&whole[..length]).unwrap_err();
-            assert!(
-                matches!(error, NnError::TruncatedWeights { .. }),
-                "{length}: {error}"
-            );
+            assert!(matches!(error, NnError::TruncatedWeights { .. }), "{length}: {error}");
         }
         let mut garbled = whole;
         garbled[8] = b'[';
@@ -279,11 +227,6 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let error = SafetensorsFile::open(Path::new("no/such.safetensors")).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .starts_with("cannot read no/such.safetensors: "),
-            "{error}"
-        );
+        assert!(error.to_string().starts_with("cannot read no/such.safetensors: "), "{error}");
     }
 }

@@ -16,9 +16,7 @@ impl Uniform {
         let mut hasher = blake3::Hasher::new_derive_key("longhaul generated networks and images");
         hasher.update(&seed.to_le_bytes());
         hasher.update(label.as_bytes());
-        Uniform {
-            output: hasher.finalize_xof(),
-        }
+        Uniform { output: hasher.finalize_xof() }
     }
 
     /// `count` numbers in [0, 1), multiples of 2^-53.
@@ -27,10 +25,7 @@ impl Uniform {
         self.output.fill(&mut bytes);
         let (words, _) = bytes.as_chunks::<8>();
         let unit = 1.0 / (1u64 << 53) as f64;
-        words
-            .iter()
-            .map(|&word| (u64::from_le_bytes(word) >> 11) as f64 * unit)
-            .collect()
+        words.iter().map(|&word| (u64::from_le_bytes(word) >> 11) as f64 * unit).collect()
     }
 }
 

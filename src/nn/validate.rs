@@ -31,11 +31,7 @@ impl Op {
             Op::Add if inputs[0] == inputs[1] => Ok(inputs[0]),
             Op::Add => Err(format!("adds {} to {}", show(inputs[1]), show(inputs[0]))),
             Op::PadShortcut { stride: 0, .. } => Err("stride 0, expected >= 1".to_string()),
-            Op::PadShortcut {
-                stride,
-                before,
-                after,
-            } => Ok(TensorShape {
+            Op::PadShortcut { stride, before, after } => Ok(TensorShape {
                 h: inputs[0].h.div_ceil(stride),
                 w: inputs[0].w.div_ceil(stride),
                 c: inputs[0].c + before + after,
@@ -116,31 +112,21 @@ impl Graph {
         let inputs: Vec<TensorShape> = node.inputs.iter().map(|&i| self.nodes[i].shape).collect();
         let expected = node.op.output_shape(&inputs)?;
         if node.shape != expected {
-            return Err(format!(
-                "shape {}, expected {}",
-                show(node.shape),
-                show(expected)
-            ));
+            return Err(format!("shape {}, expected {}", show(node.shape), show(expected)));
         }
         Ok(())
     }
 }
 
 fn invalid(node: &Node, problem: String) -> NnError {
-    NnError::InvalidGraph {
-        node: node.name.clone(),
-        problem,
-    }
+    NnError::InvalidGraph { node: node.name.clone(), problem }
 }
 
 fn linear_output(shape: &LinearShape, input: TensorShape) -> Result<TensorShape, String> {
     match shape {
         LinearShape::Dense { inputs, outputs } => {
             if input != vector(*inputs) || *outputs == 0 {
-                return Err(format!(
-                    "a dense layer {inputs} -> {outputs} on {}",
-                    show(input)
-                ));
+                return Err(format!("a dense layer {inputs} -> {outputs} on {}", show(input)));
             }
             Ok(vector(*outputs))
         }
@@ -149,11 +135,7 @@ fn linear_output(shape: &LinearShape, input: TensorShape) -> Result<TensorShape,
 }
 
 fn conv_output(conv: &ConvShape, input: TensorShape) -> Result<TensorShape, String> {
-    let taken = TensorShape {
-        h: conv.in_h,
-        w: conv.in_w,
-        c: conv.in_c,
-    };
+    let taken = TensorShape { h: conv.in_h, w: conv.in_w, c: conv.in_c };
     if taken != input {
         return Err(format!("takes {}, is given {}", show(taken), show(input)));
     }
@@ -162,51 +144,27 @@ fn conv_output(conv: &ConvShape, input: TensorShape) -> Result<TensorShape, Stri
     }
     let [top, left, bottom, right] = conv.padding;
     if conv.kernel_h > conv.in_h + top + bottom || conv.kernel_w > conv.in_w + left + right {
-        return Err(format!(
-            "kernel {}x{} is larger than the padded {}",
-            conv.kernel_h,
-            conv.kernel_w,
-            show(input)
-        ));
+        return Err(format!("kernel {}x{} is larger than the padded {}", conv.kernel_h, conv.kernel_w, show(input)));
     }
-    Ok(TensorShape {
-        h: conv.out_h(),
-        w: conv.out_w(),
-        c: conv.out_c,
-    })
+    Ok(TensorShape { h: conv.out_h(), w: conv.out_w(), c: conv.out_c })
 }
 
 fn pool_output(kernel: usize, stride: usize, input: TensorShape) -> Result<TensorShape, String> {
     if kernel == 0 || stride == 0 || kernel > input.h || kernel > input.w {
-        return Err(format!(
-            "pooling {kernel}x{kernel} with stride {stride} on {}",
-            show(input)
-        ));
+        return Err(format!("pooling {kernel}x{kernel} with stride {stride} on {}", show(input)));
     }
-    Ok(TensorShape {
-        h: (input.h - kernel) / stride + 1,
-        w: (input.w - kernel) / stride + 1,
-        c: input.c,
-    })
+    Ok(TensorShape { h: (input.h - kernel) / stride + 1, w: (input.w - kernel) / stride + 1, c: input.c })
 }
 
 fn check_weights(op: &Op) -> Result<(), String> {
-    let Op::Linear {
-        shape,
-        weights,
-        bias,
-    } = op
-    else {
+    let Op::Linear { shape, weights, bias } = op else {
         return Ok(());
     };
     let channels = match shape {
         LinearShape::Conv2d(conv) => conv.out_c,
         LinearShape::Dense { outputs, .. } => *outputs,
     };
-    let parts = [
-        ("weights", weights, shape.weights()),
-        ("biases", bias, channels),
-    ];
+    let parts = [("weights", weights, shape.weights()), ("biases", bias, channels)];
     for (what, values, expected) in parts {
         if values.len() != expected {
             return Err(format!("{} {what}, expected {expected}", values.len()));
@@ -235,17 +193,11 @@ mod tests {
     fn small() -> Graph {
         let mut b = GraphBuilder::new(TensorShape { h: 4, w: 4, c: 2 });
         let x = b.push("act", Op::Activation { slot: 0 }, &[0]).unwrap();
-        let pool = Op::AvgPool {
-            kernel: 2,
-            stride: 2,
-        };
+        let pool = Op::AvgPool { kernel: 2, stride: 2 };
         let x = b.push("pool", pool, &[x]).unwrap();
         let x = b.push("flatten", Op::Flatten, &[x]).unwrap();
         let dense = Op::Linear {
-            shape: LinearShape::Dense {
-                inputs: 8,
-                outputs: 3,
-            },
+            shape: LinearShape::Dense { inputs: 8, outputs: 3 },
             weights: vec![0.5; 24],
             bias: vec![0.0; 3],
         };
@@ -279,24 +231,15 @@ mod tests {
         let text = problem(|g| g.nodes[2].shape.c = 3);
         assert_eq!(text, "network node `pool`: shape 2x2x3, expected 2x2x2");
         let text = problem(|g| g.nodes[3].inputs = vec![4]);
-        assert!(
-            text.contains("`flatten`: operand 4 is not before"),
-            "{text}"
-        );
+        assert!(text.contains("`flatten`: operand 4 is not before"), "{text}");
         let text = problem(|g| g.nodes[4].inputs = vec![2]);
-        assert!(
-            text.contains("`dense`: a dense layer 8 -> 3 on 2x2x2"),
-            "{text}"
-        );
+        assert!(text.contains("`dense`: a dense layer 8 -> 3 on 2x2x2"), "{text}");
         let text = problem(|g| g.nodes[3].inputs = vec![]);
         assert!(text.contains("0 operands, expected 1"), "{text}");
         let text = problem(|g| g.nodes[1].op = Op::Input);
         assert!(text.contains("an input that is not node 0"), "{text}");
         let text = problem(|g| g.nodes.truncate(3));
-        assert!(
-            text.contains("logits are 2x2x2, expected a vector"),
-            "{text}"
-        );
+        assert!(text.contains("logits are 2x2x2, expected a vector"), "{text}");
         let text = problem(|g| g.nodes.clear());
         assert!(text.contains("empty"), "{text}");
     }
@@ -332,22 +275,12 @@ mod tests {
     #[test]
     fn shapes_follow_the_operations() {
         let at = |h, w, c| TensorShape { h, w, c };
-        let shortcut = Op::PadShortcut {
-            stride: 2,
-            before: 1,
-            after: 2,
-        };
+        let shortcut = Op::PadShortcut { stride: 2, before: 1, after: 2 };
         assert_eq!(shortcut.output_shape(&[at(5, 4, 3)]), Ok(at(3, 2, 6)));
-        assert_eq!(
-            Op::GlobalAvgPool.output_shape(&[at(5, 4, 3)]),
-            Ok(at(1, 1, 3))
-        );
+        assert_eq!(Op::GlobalAvgPool.output_shape(&[at(5, 4, 3)]), Ok(at(1, 1, 3)));
         let sum = Op::Add.output_shape(&[at(1, 1, 2), at(1, 1, 3)]);
         assert_eq!(sum, Err("adds 1x1x3 to 1x1x2".to_string()));
-        let pool = Op::AvgPool {
-            kernel: 3,
-            stride: 2,
-        };
+        let pool = Op::AvgPool { kernel: 3, stride: 2 };
         assert_eq!(pool.output_shape(&[at(6, 5, 1)]), Ok(at(2, 2, 1)));
         assert!(pool.output_shape(&[at(2, 5, 1)]).is_err());
     }

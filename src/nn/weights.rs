@@ -75,11 +75,7 @@ pub fn conv_with_bias(
     let shape = conv.on(builder.shape(input));
     let weights = conv_weights(source, tensor, &shape)?;
     let bias = source.tensor(&format!("{tensor}.bias"), &[conv.out_c], Fill::Zero)?;
-    let op = Op::Linear {
-        shape: LinearShape::Conv2d(shape),
-        weights,
-        bias,
-    };
+    let op = Op::Linear { shape: LinearShape::Conv2d(shape), weights, bias };
     builder.push(name, op, &[input])
 }
 
@@ -97,11 +93,7 @@ pub fn conv_with_batch_norm(
     let shape = conv.on(builder.shape(input));
     let mut weights = conv_weights(source, name, &shape)?;
     let bias = fold_batch_norm(source, batch_norm, &mut weights, conv.out_c)?;
-    let op = Op::Linear {
-        shape: LinearShape::Conv2d(shape),
-        weights,
-        bias,
-    };
+    let op = Op::Linear { shape: LinearShape::Conv2d(shape), weights, bias };
     builder.push(name, op, &[input])
 }
 
@@ -129,20 +121,12 @@ pub fn dense(
             weights.extend((0..c).map(|channel| row[channel * h * w + pixel]));
         }
     }
-    let op = Op::Linear {
-        shape: LinearShape::Dense { inputs, outputs },
-        weights,
-        bias,
-    };
+    let op = Op::Linear { shape: LinearShape::Dense { inputs, outputs }, weights, bias };
     builder.push(name, op, &[input])
 }
 
 /// `tensor.weight`, from `[out][in][h][w]` to `[h][w][in][out]`.
-fn conv_weights(
-    source: &mut dyn WeightSource,
-    tensor: &str,
-    shape: &ConvShape,
-) -> Result<Vec<f32>, NnError> {
+fn conv_weights(source: &mut dyn WeightSource, tensor: &str, shape: &ConvShape) -> Result<Vec<f32>, NnError> {
     let dimensions = [shape.out_c, shape.in_c, shape.kernel_h, shape.kernel_w];
     let torch = source.tensor(&format!("{tensor}.weight"), &dimensions, Fill::He)?;
     let taps = shape.kernel_h * shape.kernel_w;
@@ -168,15 +152,10 @@ fn fold_batch_norm(
     let mean = read("running_mean", Fill::Zero)?;
     let variance = read("running_var", Fill::One)?;
     if let Some(channel) = variance.iter().position(|&v| v < 0.0) {
-        return Err(NnError::NegativeVariance {
-            layer: name.to_string(),
-            channel,
-            actual: variance[channel],
-        });
+        return Err(NnError::NegativeVariance { layer: name.to_string(), channel, actual: variance[channel] });
     }
-    let scale: Vec<f64> = (gamma.iter().zip(&variance))
-        .map(|(&g, &v)| f64::from(g) / (f64::from(v) + BATCH_NORM_EPS).sqrt())
-        .collect();
+    let scale: Vec<f64> =
+        (gamma.iter().zip(&variance)).map(|(&g, &v)| f64::from(g) / (f64::from(v) + BATCH_NORM_EPS).sqrt()).collect();
     for row in weights.chunks_exact_mut(channels) {
         for (weight, s) in row.iter_mut().zip(&scale) {
             *weight = (f64::from(*weight) * s) as f32;
@@ -214,12 +193,7 @@ mod tests {
         (weights, bias)
     }
 
-    const CONV: Conv = Conv {
-        out_c: 2,
-        kernel: 2,
-        stride: 1,
-        padding: 0,
-    };
+    const CONV: Conv = Conv { out_c: 2, kernel: 2, stride: 1, padding: 0 };
 
     #[test]
     fn convolution_and_dense_layouts() {
@@ -247,9 +221,7 @@ mod tests {
     fn batch_norm_folds_into_scale_and_bias() {
         // gamma = beta = [0, 1], mean 2, variance 4 - eps: scale [0, 1/2], bias [0, 1 - 2/2].
         let mut b = GraphBuilder::new(TensorShape { h: 2, w: 2, c: 1 });
-        let mut source = Counting {
-            variance: (4.0 - BATCH_NORM_EPS) as f32,
-        };
+        let mut source = Counting { variance: (4.0 - BATCH_NORM_EPS) as f32 };
         conv_with_batch_norm(&mut b, &mut source, ("conv", "bn"), 0, CONV).unwrap();
         let graph = b.finish().unwrap();
         let (weights, bias) = linear(&graph, 1);
@@ -266,9 +238,6 @@ mod tests {
         let mut source = Counting { variance: -1.0 };
         let result = conv_with_batch_norm(&mut b, &mut source, ("conv", "bn"), 0, CONV);
         let text = result.unwrap_err().to_string();
-        assert!(
-            text.contains("`bn`: running variance -1 at channel 0"),
-            "{text}"
-        );
+        assert!(text.contains("`bn`: running variance -1 at channel 0"), "{text}");
     }
 }

@@ -17,11 +17,7 @@ impl Triples {
     pub(super) fn new(own: &mut Prg, n: usize, dealt_c: Option<Vec<u64>>) -> Triples {
         let (a, b) = (own.words::<u64>(n), own.words::<u64>(n));
         let c = dealt_c.unwrap_or_else(|| own.words(n));
-        Triples {
-            a: a.into_iter(),
-            b: b.into_iter(),
-            c: c.into_iter(),
-        }
+        Triples { a: a.into_iter(), b: b.into_iter(), c: c.into_iter() }
     }
 
     /// The dealer's part: the client's `c` for the two parties' streams.
@@ -52,22 +48,9 @@ pub(super) fn and(
 ) -> Result<Vec<u64>, ProtocolError> {
     let n = x.len();
     let take = |from: &mut std::vec::IntoIter<u64>| from.by_ref().take(n).collect::<Vec<u64>>();
-    let (a, b, mut c) = (
-        take(&mut triples.a),
-        take(&mut triples.b),
-        take(&mut triples.c),
-    );
-    assert_eq!(
-        c.len(),
-        n,
-        "the layer's triples are counted by its protocol"
-    );
-    let mut opened: Vec<u64> = x
-        .iter()
-        .zip(&a)
-        .chain(y.iter().zip(&b))
-        .map(|(value, mask)| value ^ mask)
-        .collect();
+    let (a, b, mut c) = (take(&mut triples.a), take(&mut triples.b), take(&mut triples.c));
+    assert_eq!(c.len(), n, "the layer's triples are counted by its protocol");
+    let mut opened: Vec<u64> = x.iter().zip(&a).chain(y.iter().zip(&b)).map(|(value, mask)| value ^ mask).collect();
     let theirs = session.exchange_words(&opened)?;
     xor_into(&mut opened, &theirs);
     let (d, e) = opened.split_at(n);
@@ -98,16 +81,8 @@ pub(super) fn add(
     let mut propagate = half_sum.clone();
     for level in 0..LEVELS {
         let upper = upper_halves(level);
-        let left: Vec<u64> = propagate
-            .iter()
-            .chain(&propagate)
-            .map(|p| p & upper)
-            .collect();
-        let right: Vec<u64> = generate
-            .iter()
-            .chain(&propagate)
-            .map(|&word| spread(word, level))
-            .collect();
+        let left: Vec<u64> = propagate.iter().chain(&propagate).map(|p| p & upper).collect();
+        let right: Vec<u64> = generate.iter().chain(&propagate).map(|&word| spread(word, level)).collect();
         let product = and(session, &left, &right, triples)?;
         for i in 0..n {
             generate[i] ^= product[i];
@@ -115,19 +90,13 @@ pub(super) fn add(
             propagate[i] = (propagate[i] & !upper) ^ product[n + i];
         }
     }
-    Ok(half_sum
-        .iter()
-        .zip(generate)
-        .map(|(half, carry)| half ^ (carry << 1))
-        .collect())
+    Ok(half_sum.iter().zip(generate).map(|(half, carry)| half ^ (carry << 1)).collect())
 }
 
 /// The bits with bit `level` of their index set.
 fn upper_halves(level: usize) -> u64 {
     let half = 1u32 << level;
-    (0..64u32)
-        .filter(|i| i & half != 0)
-        .fold(0, |word, i| word | 1 << i)
+    (0..64u32).filter(|i| i & half != 0).fold(0, |word, i| word | 1 << i)
 }
 
 /// Copies the top bit of every lower half to the whole upper half; lower halves become zero.

@@ -32,10 +32,6 @@ impl Add for PhaseCost {
     type Output = PhaseCost;
     /// One after the other.
     fn add(self, other: PhaseCost) -> PhaseCost {
-        PhaseCost {
-            rounds: self.rounds + other.rounds,
-            up: self.up + other.up,
-            down: self.down + other.down,
-        }
+        PhaseCost { rounds: self.rounds + other.rounds, up: self.up + other.up, down: self.down + other.down }
     }
 }

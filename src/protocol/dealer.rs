@@ -15,10 +15,7 @@ pub struct Dealer<'a> {
 impl<'a> Dealer<'a> {
     /// A dealer.
     pub fn new(endpoint: &'a mut Endpoint, seed: Seed) -> Dealer<'a> {
-        Dealer {
-            endpoint,
-            prg: seed.derive("dealer").prg(),
-        }
+        Dealer { endpoint, prg: seed.derive("dealer").prg() }
     }
 
     /// Goes on in `phase` at `layer`.
@@ -39,12 +36,7 @@ impl<'a> Dealer<'a> {
     ///
     /// # Errors
     /// See [`Endpoint::send`].
-    pub fn send<T: bytemuck::Pod>(
-        &mut self,
-        to: Party,
-        key: Option<[u8; 16]>,
-        words: &[T],
-    ) -> Result<(), LinkError> {
+    pub fn send<T: bytemuck::Pod>(&mut self, to: Party, key: Option<[u8; 16]>, words: &[T]) -> Result<(), LinkError> {
         let words: &[u8] = bytemuck::cast_slice(words);
         let mut bytes = Vec::with_capacity(16 + words.len());
         bytes.extend(key.into_iter().flatten());

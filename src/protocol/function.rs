@@ -89,10 +89,7 @@ impl Polynomial {
     /// The polynomial called `name` in [`Polynomial::NAMED`].
     pub fn named(name: &str) -> Option<Self> {
         let entry = Self::NAMED.iter().find(|entry| entry.name == name)?;
-        Some(Polynomial {
-            coefficients: entry.coefficients.to_vec(),
-            precision_bits: entry.precision_bits,
-        })
+        Some(Polynomial { coefficients: entry.coefficients.to_vec(), precision_bits: entry.precision_bits })
     }
 
     /// Rounds `coefficients`, constant first, to the nearest multiples of `2^-precision_bits`.
@@ -122,17 +119,12 @@ impl Polynomial {
             return Err(PolynomialError::Coefficient { power, value });
         }
         let unit = f64::from(precision_bits).exp2();
-        let mut rounded: Vec<i64> = (coefficients.iter())
-            .map(|c| (c * unit).round() as i64)
-            .collect();
+        let mut rounded: Vec<i64> = (coefficients.iter()).map(|c| (c * unit).round() as i64).collect();
         rounded.truncate(rounded.iter().rposition(|&c| c != 0).map_or(0, |d| d + 1));
         if rounded.len() < 2 {
             return Err(PolynomialError::Constant { precision_bits });
         }
-        Ok(Polynomial {
-            coefficients: rounded,
-            precision_bits,
-        })
+        Ok(Polynomial { coefficients: rounded, precision_bits })
     }
 
     /// `d`, the index of the last coefficient.
@@ -143,10 +135,7 @@ impl Polynomial {
     /// The value at `x` in floating point.
     pub fn eval(&self, x: f64) -> f64 {
         let unit = (-(self.precision_bits as f64)).exp2();
-        self.coefficients
-            .iter()
-            .rev()
-            .fold(0.0, |acc, &c| acc * x + c as f64 * unit)
+        self.coefficients.iter().rev().fold(0.0, |acc, &c| acc * x + c as f64 * unit)
     }
 }
 
@@ -204,9 +193,7 @@ mod tests {
     fn named_polynomials_are_well_formed() {
         for entry in Polynomial::NAMED {
             let unit = (-f64::from(entry.precision_bits)).exp2();
-            let floats: Vec<_> = (entry.coefficients.iter())
-                .map(|&c| c as f64 * unit)
-                .collect();
+            let floats: Vec<_> = (entry.coefficients.iter()).map(|&c| c as f64 * unit).collect();
             let rounded = Polynomial::from_floats(&floats, entry.precision_bits);
             assert_eq!(rounded, Ok(named(entry.name)));
             let error = |x: f64| (named(entry.name).eval(x) - x.max(0.0)).abs();
@@ -232,14 +219,8 @@ mod tests {
         };
         assert_eq!(error(&[]), "the list of coefficients is empty");
         assert_eq!(error(&[1.0; 10]), "degree 9 is more than 8");
-        assert_eq!(
-            error(&[0.0, f64::NAN]),
-            "the coefficient NaN of x^1 is not a number within +-65536"
-        );
-        assert_eq!(
-            error(&[1e9, 1.0]),
-            "the coefficient 1000000000 of x^0 is not a number within +-65536"
-        );
+        assert_eq!(error(&[0.0, f64::NAN]), "the coefficient NaN of x^1 is not a number within +-65536");
+        assert_eq!(error(&[1e9, 1.0]), "the coefficient 1000000000 of x^0 is not a number within +-65536");
         let constant = "every coefficient above the constant is 0 at 10 fractional bits";
         assert_eq!(error(&[0.0, 0.0]), constant);
         assert_eq!(error(&[0.5, 1e-4]), constant);

@@ -27,10 +27,7 @@ use crate::ring::{LinearShape, PackedWeights};
 ///
 /// # Errors
 /// A failed channel.
-pub fn deal_weights(
-    dealer: &mut Dealer,
-    shape: &LinearShape,
-) -> Result<PackedWeights, ProtocolError> {
+pub fn deal_weights(dealer: &mut Dealer, shape: &LinearShape) -> Result<PackedWeights, ProtocolError> {
     let (key, mut prg) = dealer.key();
     dealer.send::<u64>(Party::Server, Some(key), &[])?;
     Ok(PackedWeights::pack(shape, &prg.words(shape.weights())))
@@ -53,14 +50,8 @@ pub fn send_masked_weights(session: &mut Session, weights: &[u64]) -> Result<(),
 ///
 /// # Errors
 /// A failed channel.
-pub fn recv_masked_weights(
-    session: &mut Session,
-    shape: &LinearShape,
-) -> Result<PackedWeights, ProtocolError> {
-    Ok(PackedWeights::pack(
-        shape,
-        &session.recv_words(shape.weights())?,
-    ))
+pub fn recv_masked_weights(session: &mut Session, shape: &LinearShape) -> Result<PackedWeights, ProtocolError> {
+    Ok(PackedWeights::pack(shape, &session.recv_words(shape.weights())?))
 }
 
 /// Dealer, offline: draws the mask `r` of a tensor of `n` elements.
@@ -85,18 +76,11 @@ pub fn recv_mask(session: &mut Session, n: usize) -> Result<Vec<u64>, ProtocolEr
 ///
 /// # Errors
 /// A failed channel.
-pub fn deal_product(
-    dealer: &mut Dealer,
-    a: &PackedWeights,
-    r: &[u64],
-) -> Result<(), ProtocolError> {
+pub fn deal_product(dealer: &mut Dealer, a: &PackedWeights, r: &[u64]) -> Result<(), ProtocolError> {
     let (key, mut prg) = dealer.key();
     let mut product = vec![0; a.shape().outputs()];
     a.apply(r, &mut product);
-    for (p, v) in product
-        .iter_mut()
-        .zip(prg.words::<u64>(a.shape().outputs()))
-    {
+    for (p, v) in product.iter_mut().zip(prg.words::<u64>(a.shape().outputs())) {
         *p = p.wrapping_sub(v);
     }
     dealer.send::<u64>(Party::Server, Some(key), &[])?;
@@ -134,11 +118,7 @@ pub fn client_product(
 ///
 /// # Errors
 /// A failed channel.
-pub fn remask(
-    session: &mut Session,
-    mut share: Vec<u64>,
-    r: &[u64],
-) -> Result<Vec<u64>, ProtocolError> {
+pub fn remask(session: &mut Session, mut share: Vec<u64>, r: &[u64]) -> Result<Vec<u64>, ProtocolError> {
     if session.is_server() {
         let masked = session.recv_words(share.len())?;
         add_into(&mut share, &masked);
@@ -152,18 +132,10 @@ pub fn remask(
 }
 
 /// Server, online: `W (x - r) + v + b`, the bias repeated over pixels.
-pub fn server_apply(
-    weights: &PackedWeights,
-    bias: &[u64],
-    masked: &[u64],
-    v: Vec<u64>,
-) -> Vec<u64> {
+pub fn server_apply(weights: &PackedWeights, bias: &[u64], masked: &[u64], v: Vec<u64>) -> Vec<u64> {
     let mut output = vec![0; v.len()];
     weights.apply(masked, &mut output);
-    for (pixel, v) in output
-        .chunks_exact_mut(bias.len())
-        .zip(v.chunks_exact(bias.len()))
-    {
+    for (pixel, v) in output.chunks_exact_mut(bias.len()).zip(v.chunks_exact(bias.len())) {
         for ((y, v), b) in pixel.iter_mut().zip(v).zip(bias) {
             *y = y.wrapping_add(*v).wrapping_add(*b);
         }

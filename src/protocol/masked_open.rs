@@ -20,10 +20,7 @@ pub(super) fn shifted_mask(r: u64, shift: u32) -> (i64, i64) {
 
 /// `(X, wrapped)` of an opened value: the truncated value is `X - rho`, or `X - rho'` if `wrapped`.
 pub(super) fn truncated_opening(opened: u64, shift: u32) -> (i64, bool) {
-    (
-        (opened >> shift) as i64 - (OFFSET >> shift) as i64,
-        opened >> 63 == 0,
-    )
+    ((opened >> shift) as i64 - (OFFSET >> shift) as i64, opened >> 63 == 0)
 }
 
 #[cfg(test)]
@@ -45,8 +42,7 @@ mod tests {
     fn range_ends() {
         for y in [-(1i64 << 62), (1 << 62) - 1, 0, -1, 1] {
             for r in [0, 1, u64::MAX, 1 << 63, (1 << 63) - 1] {
-                let (x, wrapped) =
-                    truncated_opening((y as u64).wrapping_add(OFFSET).wrapping_add(r), 16);
+                let (x, wrapped) = truncated_opening((y as u64).wrapping_add(OFFSET).wrapping_add(r), 16);
                 let (rho, rho_wrapped) = shifted_mask(r, 16);
                 let error = x - if wrapped { rho_wrapped } else { rho } - (y >> 16);
                 assert!(error == 0 || error == 1, "y {y} r {r}");

@@ -25,13 +25,7 @@ impl<'a> Session<'a> {
             Party::Dealer => panic!("the dealer has no session; it runs as a Dealer"),
         };
         let seed = seed.derive(&endpoint.party().to_string());
-        Session {
-            endpoint,
-            peer,
-            seed,
-            draws: 0,
-            store,
-        }
+        Session { endpoint, peer, seed, draws: 0, store }
     }
 
     /// [`Party::Server`] or [`Party::Client`].
@@ -121,10 +115,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// See [`Endpoint::recv`].
     pub fn recv_dealt(&mut self, length: usize) -> Result<Dealt, ProtocolError> {
-        Ok(Dealt {
-            bytes: self.endpoint.recv(Party::Dealer, length)?,
-            read: 0,
-        })
+        Ok(Dealt { bytes: self.endpoint.recv(Party::Dealer, length)?, read: 0 })
     }
 }
 

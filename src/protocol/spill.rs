@@ -34,12 +34,8 @@ enum Place {
 impl MaterialStore {
     /// A store that holds up to `budget_bytes` in memory.
     pub fn new(budget_bytes: u64) -> MaterialStore {
-        let shared = Shared {
-            budget_bytes,
-            in_memory: AtomicU64::new(0),
-            file: OnceLock::new(),
-            file_end: AtomicU64::new(0),
-        };
+        let shared =
+            Shared { budget_bytes, in_memory: AtomicU64::new(0), file: OnceLock::new(), file_end: AtomicU64::new(0) };
         MaterialStore(Arc::new(shared))
     }
 
@@ -50,10 +46,7 @@ impl MaterialStore {
     pub fn keep(&self, bytes: Vec<u8>) -> io::Result<Kept> {
         let length = bytes.len() as u64;
         if self.0.in_memory.fetch_add(length, Relaxed) + length <= self.0.budget_bytes {
-            return Ok(Kept {
-                store: self.clone(),
-                place: Place::Memory(bytes),
-            });
+            return Ok(Kept { store: self.clone(), place: Place::Memory(bytes) });
         }
         self.0.in_memory.fetch_sub(length, Relaxed);
         let file = match self.0.file.get() {
@@ -66,13 +59,7 @@ impl MaterialStore {
         };
         let offset = self.0.file_end.fetch_add(length, Relaxed);
         file.write_all_at(&bytes, offset)?;
-        Ok(Kept {
-            store: self.clone(),
-            place: Place::File {
-                offset,
-                length: bytes.len(),
-            },
-        })
+        Ok(Kept { store: self.clone(), place: Place::File { offset, length: bytes.len() } })
     }
 }
 
@@ -84,20 +71,12 @@ impl Kept {
     pub fn take(self) -> io::Result<Vec<u8>> {
         match self.place {
             Place::Memory(bytes) => {
-                self.store
-                    .0
-                    .in_memory
-                    .fetch_sub(bytes.len() as u64, Relaxed);
+                self.store.0.in_memory.fetch_sub(bytes.len() as u64, Relaxed);
                 Ok(bytes)
             }
             Place::File { offset, length } => {
                 let mut bytes = vec![0; length];
-                self.store
-                    .0
-                    .file
-                    .get()
-                    .expect("it was written")
-                    .read_exact_at(&mut bytes, offset)?;
+                self.store.0.file.get().expect("it was written").read_exact_at(&mut bytes, offset)?;
                 Ok(bytes)
             }
         }
@@ -112,18 +91,10 @@ mod tests {
     fn bytes_come_back_from_memory_and_from_the_file() {
         let store = MaterialStore::new(100);
         let kept: Vec<Kept> = (0..5u8).map(|i| store.keep(vec![i; 40]).unwrap()).collect();
-        assert_eq!(
-            kept.iter()
-                .filter(|k| matches!(k.place, Place::File { .. }))
-                .count(),
-            3
-        );
+        assert_eq!(kept.iter().filter(|k| matches!(k.place, Place::File { .. })).count(), 3);
         for (i, kept) in kept.into_iter().enumerate() {
             assert_eq!(kept.take().unwrap(), vec![i as u8; 40]);
         }
-        assert!(matches!(
-            store.keep(vec![0; 100]).unwrap().place,
-            Place::Memory(_)
-        ));
+        assert!(matches!(store.keep(vec![0; 100]).unwrap().place, Place::Memory(_)));
     }
 }

@@ -9,11 +9,7 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Seconds with exactly nine decimals, without passing through a float.
 fn print_seconds(time: Nanos) -> String {
-    format!(
-        "{}.{:09}",
-        time.0 / NANOS_PER_SECOND,
-        time.0 % NANOS_PER_SECOND
-    )
+    format!("{}.{:09}", time.0 / NANOS_PER_SECOND, time.0 % NANOS_PER_SECOND)
 }
 
 /// Reads what [`print_seconds`] writes; fewer decimals are accepted, a sign or an exponent is not.
@@ -31,20 +27,12 @@ fn parse_seconds(text: &str) -> Option<Nanos> {
 
 fn seconds_or_error<E: serde::de::Error>(text: &str) -> Result<Nanos, E> {
     parse_seconds(text).ok_or_else(|| {
-        E::custom(format!(
-            "expected seconds with at most nine decimals, such as 1.250000000, found {text:?}"
-        ))
+        E::custom(format!("expected seconds with at most nine decimals, such as 1.250000000, found {text:?}"))
     })
 }
 
 fn finite_or_error<E: serde::de::Error>(value: f64) -> Result<f64, E> {
-    if value.is_finite() {
-        Ok(value)
-    } else {
-        Err(E::custom(format!(
-            "expected a finite number, found {value}"
-        )))
-    }
+    if value.is_finite() { Ok(value) } else { Err(E::custom(format!("expected a finite number, found {value}"))) }
 }
 
 /// A [`Nanos`] as decimal seconds.
@@ -64,22 +52,15 @@ pub(super) mod seconds {
 pub(super) mod optional_seconds {
     use super::*;
 
-    pub fn serialize<S: Serializer>(
-        time: &Option<Nanos>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub fn serialize<S: Serializer>(time: &Option<Nanos>, serializer: S) -> Result<S::Ok, S::Error> {
         match time {
             Some(time) => seconds::serialize(time, serializer),
             None => serializer.serialize_none(),
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<Nanos>, D::Error> {
-        Option::<String>::deserialize(deserializer)?
-            .map(|text| seconds_or_error(&text))
-            .transpose()
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Nanos>, D::Error> {
+        Option::<String>::deserialize(deserializer)?.map(|text| seconds_or_error(&text)).transpose()
     }
 }
 
@@ -108,12 +89,8 @@ pub(super) mod optional_float {
         }
     }
 
-    pub fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<f64>, D::Error> {
-        Option::<f64>::deserialize(deserializer)?
-            .map(finite_or_error)
-            .transpose()
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+        Option::<f64>::deserialize(deserializer)?.map(finite_or_error).transpose()
     }
 }
 
@@ -128,9 +105,7 @@ pub(super) mod digest {
 
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Hash, D::Error> {
         let text = String::deserialize(deserializer)?;
-        Hash::from_hex(&text).map_err(|_| {
-            D::Error::custom(format!("expected 64 hexadecimal digits, found {text:?}"))
-        })
+        Hash::from_hex(&text).map_err(|_| D::Error::custom(format!("expected 64 hexadecimal digits, found {text:?}")))
     }
 }
 

@@ -191,10 +191,7 @@ mod tests {
     fn finishing_adds_time_and_memory() {
         let mut manifest = manifest();
         manifest.finish(UNIX_EPOCH + Duration::from_secs(1_000_000_060));
-        assert_eq!(
-            manifest.finished_at.as_deref(),
-            Some("2001-09-09T01:47:40Z")
-        );
+        assert_eq!(manifest.finished_at.as_deref(), Some("2001-09-09T01:47:40Z"));
         if cfg!(target_os = "linux") {
             let peak = manifest.peak_rss_bytes.unwrap();
             assert!((1 << 20..1 << 40).contains(&peak), "{peak}");

@@ -52,12 +52,7 @@ pub struct CellKey {
 
 impl fmt::Display for CellKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let CellKey {
-            scenario,
-            model,
-            protocol,
-            link,
-        } = self;
+        let CellKey { scenario, model, protocol, link } = self;
         write!(f, "{scenario}: {model}, {protocol}, {link}")
     }
 }

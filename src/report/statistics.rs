@@ -51,28 +51,20 @@ impl FromIterator<Nanos> for Latencies {
 impl Latencies {
     /// No samples yet.
     pub fn new() -> Self {
-        let histogram =
-            Histogram::new(HISTOGRAM_DIGITS).expect("four digits is a supported precision");
-        Latencies {
-            samples: Vec::new(),
-            histogram,
-        }
+        let histogram = Histogram::new(HISTOGRAM_DIGITS).expect("four digits is a supported precision");
+        Latencies { samples: Vec::new(), histogram }
     }
 
     /// Adds one sample.
     pub fn record(&mut self, time: Nanos) {
         self.samples.push(time);
-        self.histogram
-            .record(time.0)
-            .expect("a resizing histogram covers every u64");
+        self.histogram.record(time.0).expect("a resizing histogram covers every u64");
     }
 
     /// Adds all samples of `other`.
     pub fn merge(&mut self, other: &Latencies) {
         self.samples.extend_from_slice(&other.samples);
-        self.histogram
-            .add(&other.histogram)
-            .expect("a resizing histogram covers every u64");
+        self.histogram.add(&other.histogram).expect("a resizing histogram covers every u64");
     }
 
     /// Number of samples.
@@ -99,13 +91,8 @@ impl Latencies {
 
     /// The 95 % percentile-bootstrap interval of the median. `None` for fewer than two samples.
     pub fn median_interval(&self, seed: u64) -> Option<Interval<Nanos>> {
-        let interval = bootstrap(self.nanoseconds(), seed, |resample| {
-            median(resample, midpoint)
-        })?;
-        Some(Interval {
-            low: Nanos(interval.low),
-            high: Nanos(interval.high),
-        })
+        let interval = bootstrap(self.nanoseconds(), seed, |resample| median(resample, midpoint))?;
+        Some(Interval { low: Nanos(interval.low), high: Nanos(interval.high) })
     }
 
     fn nanoseconds(&self) -> Vec<u64> {
@@ -131,11 +118,7 @@ pub struct PairedRatio {
 ///
 /// Runs without a partner are left out. `None` if no pair remains or if a subject's time is 0.
 /// Ids must be unique on each side.
-pub fn paired_ratio(
-    baseline: &[(RunId, Nanos)],
-    subject: &[(RunId, Nanos)],
-    seed: u64,
-) -> Option<PairedRatio> {
+pub fn paired_ratio(baseline: &[(RunId, Nanos)], subject: &[(RunId, Nanos)], seed: u64) -> Option<PairedRatio> {
     let subject: HashMap<RunId, Nanos> = subject.iter().copied().collect();
     let ratios: Vec<f64> = baseline
         .iter()
@@ -189,17 +172,11 @@ fn bootstrap<T: PartialOrd + Copy>(
         })
         .collect::<Option<Vec<T>>>()?;
     sort(&mut estimates);
-    Some(Interval {
-        low: estimates[LOW_INDEX],
-        high: estimates[HIGH_INDEX],
-    })
+    Some(Interval { low: estimates[LOW_INDEX], high: estimates[HIGH_INDEX] })
 }
 
 fn sort<T: PartialOrd>(values: &mut [T]) {
-    values.sort_unstable_by(|a, b| {
-        a.partial_cmp(b)
-            .expect("times and finite ratios have an order")
-    });
+    values.sort_unstable_by(|a, b| a.partial_cmp(b).expect("times and finite ratios have an order"));
 }
 
 /// Steele, Lea and Flood's generator (OOPSLA 2014): resampling needs speed and a seed, not secrecy.

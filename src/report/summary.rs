@@ -22,11 +22,7 @@ pub struct Comparison {
 
 impl Comparison {
     fn has_baseline(&self, protocol: &str) -> bool {
-        protocol != self.subject
-            && self
-                .baselines
-                .as_ref()
-                .is_none_or(|listed| listed.iter().any(|id| id == protocol))
+        protocol != self.subject && self.baselines.as_ref().is_none_or(|listed| listed.iter().any(|id| id == protocol))
     }
 }
 
@@ -42,18 +38,13 @@ pub fn summarize(runs: &[RunRecord]) -> Result<Vec<SummaryRecord>, ReportError> 
 ///
 /// # Errors
 /// As [`summarize`].
-pub fn speedups(
-    runs: &[RunRecord],
-    comparison: &Comparison,
-) -> Result<Vec<SpeedupRecord>, ReportError> {
+pub fn speedups(runs: &[RunRecord], comparison: &Comparison) -> Result<Vec<SpeedupRecord>, ReportError> {
     let cells = cells(runs)?;
-    let subjects = cells
-        .iter()
-        .filter(|cell| cell.key.protocol == comparison.subject);
+    let subjects = cells.iter().filter(|cell| cell.key.protocol == comparison.subject);
     let rows = subjects.flat_map(|subject| {
-        let baselines = cells.iter().filter(|cell| {
-            subject.differs_in_protocol_only(cell) && comparison.has_baseline(&cell.key.protocol)
-        });
+        let baselines = cells
+            .iter()
+            .filter(|cell| subject.differs_in_protocol_only(cell) && comparison.has_baseline(&cell.key.protocol));
         baselines.map(|baseline| subject.speedup_over(baseline))
     });
     Ok(rows.collect())
@@ -72,10 +63,7 @@ fn cells(runs: &[RunRecord]) -> Result<Vec<Cell<'_>>, ReportError> {
     for run in runs {
         let key = run.cell();
         let at = *index.entry(key.clone()).or_insert_with(|| {
-            cells.push(Cell {
-                key,
-                runs: Vec::new(),
-            });
+            cells.push(Cell { key, runs: Vec::new() });
             cells.len() - 1
         });
         cells[at].runs.push(run);
@@ -91,11 +79,7 @@ impl Cell<'_> {
         for run in &self.runs {
             let (repetition, image) = (run.repetition, run.image);
             if !seen.insert((repetition, image)) {
-                return Err(ReportError::DuplicateRun {
-                    cell: Box::new(self.key.clone()),
-                    repetition,
-                    image,
-                });
+                return Err(ReportError::DuplicateRun { cell: Box::new(self.key.clone()), repetition, image });
             }
             for ((column, expected), (_, actual)) in expected.into_iter().zip(run.exact_columns()) {
                 if expected != actual {
@@ -118,9 +102,7 @@ impl Cell<'_> {
     }
 
     fn median(&self, time: impl Fn(&RunRecord) -> Nanos) -> Nanos {
-        self.latencies(time)
-            .median()
-            .expect("a cell has at least one run")
+        self.latencies(time).median().expect("a cell has at least one run")
     }
 
     /// `None` as soon as one run was not measured.
@@ -130,10 +112,7 @@ impl Cell<'_> {
     }
 
     fn timed(&self, time: impl Fn(&RunRecord) -> Nanos) -> Vec<(RunId, Nanos)> {
-        self.runs
-            .iter()
-            .map(|run| ((run.repetition, run.image), time(run)))
-            .collect()
+        self.runs.iter().map(|run| ((run.repetition, run.image), time(run))).collect()
     }
 
     fn summary(&self) -> SummaryRecord {
@@ -171,9 +150,7 @@ impl Cell<'_> {
             images: overflowed.len() as u64,
             agreements: self.agreements(),
             max_abs_error: self.max_abs_error(),
-            overflowed_activations: overflowed
-                .values()
-                .fold(0, |sum, more| sum.saturating_add(*more)),
+            overflowed_activations: overflowed.values().fold(0, |sum, more| sum.saturating_add(*more)),
         }
     }
 
@@ -185,11 +162,7 @@ impl Cell<'_> {
     /// NaN if any run lacks a finite error: a maximum over the rest would look better than it is.
     fn max_abs_error(&self) -> f64 {
         let errors = self.runs.iter().map(|run| run.max_abs_error);
-        if errors.clone().all(f64::is_finite) {
-            errors.fold(0.0, f64::max)
-        } else {
-            f64::NAN
-        }
+        if errors.clone().all(f64::is_finite) { errors.fold(0.0, f64::max) } else { f64::NAN }
     }
 
     /// Repetitions of an image overflow in the same places, so each image counts once.
@@ -208,9 +181,8 @@ impl Cell<'_> {
     }
 
     fn speedup_over(&self, baseline: &Cell<'_>) -> SpeedupRecord {
-        let paired = |time: fn(&RunRecord) -> Nanos| {
-            paired_ratio(&baseline.timed(time), &self.timed(time), BOOTSTRAP_SEED)
-        };
+        let paired =
+            |time: fn(&RunRecord) -> Nanos| paired_ratio(&baseline.timed(time), &self.timed(time), BOOTSTRAP_SEED);
         let online: Option<PairedRatio> = paired(|run| run.online_s);
         let interval = online.and_then(|ratio| ratio.interval);
         let (above, below) = (baseline.runs[0], self.runs[0]);
@@ -314,10 +286,7 @@ mod tests {
         assert_eq!(gc.total_speedup, Some(215.0 / 26.0));
         assert_eq!((gc.bytes_ratio, gc.rounds_ratio), (Some(16.0), Some(1.0)));
 
-        let reverse = speedups(
-            &three_protocols(),
-            &comparison("gc", Some(vec!["fused".into()])),
-        );
+        let reverse = speedups(&three_protocols(), &comparison("gc", Some(vec!["fused".into()])));
         let reverse = reverse.unwrap();
         assert_eq!(reverse.len(), 1, "gmw is not listed");
         assert_eq!(reverse[0].online_speedup, Some(0.1));
@@ -330,11 +299,7 @@ mod tests {
         subject.online_rounds = 0;
         let mut elsewhere = run("gmw", 0, 1000);
         elsewhere.link = "lan".into();
-        let rows = speedups(
-            &[subject, run("gc", 0, 1000), elsewhere],
-            &comparison("fused", None),
-        )
-        .unwrap();
+        let rows = speedups(&[subject, run("gc", 0, 1000), elsewhere], &comparison("fused", None)).unwrap();
         assert_eq!(rows.len(), 1);
         assert_eq!(rows[0].baseline, "gc");
         assert_eq!(rows[0].online_speedup, None);
@@ -343,9 +308,6 @@ mod tests {
     }
 
     fn comparison(subject: &str, baselines: Option<Vec<String>>) -> Comparison {
-        Comparison {
-            subject: subject.into(),
-            baselines,
-        }
+        Comparison { subject: subject.into(), baselines }
     }
 }

@@ -12,10 +12,7 @@ use std::fmt::Write;
 const WIDTH: u16 = 110;
 const NOTHING: &str = "-";
 const RULE: LineStyle = LineStyle::none().fill('─').junction('─');
-const STYLE: TableStyle = TableStyle::new()
-    .top_border(RULE)
-    .header_separator(RULE)
-    .bottom_border(RULE);
+const STYLE: TableStyle = TableStyle::new().top_border(RULE).header_separator(RULE).bottom_border(RULE);
 
 /// One table per scenario, model and link, in order of first appearance; without colours, at most
 /// 110 columns wide. The last column but one says how each protocol compares with the subject of
@@ -31,12 +28,9 @@ pub fn table(summaries: &[SummaryRecord], speedups: &[SpeedupRecord]) -> String 
     let blocks: Vec<String> = places
         .into_iter()
         .map(|place| {
-            let rows: Vec<&SummaryRecord> =
-                summaries.iter().filter(|s| place_of(s) == place).collect();
-            let ratios: Vec<&SpeedupRecord> = speedups
-                .iter()
-                .filter(|s| (&*s.scenario, &*s.model, &*s.link) == place)
-                .collect();
+            let rows: Vec<&SummaryRecord> = summaries.iter().filter(|s| place_of(s) == place).collect();
+            let ratios: Vec<&SpeedupRecord> =
+                speedups.iter().filter(|s| (&*s.scenario, &*s.model, &*s.link) == place).collect();
             block(place, &rows, &ratios)
         })
         .collect();
@@ -48,11 +42,7 @@ fn place_of(summary: &SummaryRecord) -> (&str, &str, &str) {
 }
 
 /// Title, table and notes of one model and link.
-fn block(
-    (scenario, model, link): (&str, &str, &str),
-    rows: &[&SummaryRecord],
-    speedups: &[&SpeedupRecord],
-) -> String {
+fn block((scenario, model, link): (&str, &str, &str), rows: &[&SummaryRecord], speedups: &[&SpeedupRecord]) -> String {
     let subject = speedups.first().map(|speedup| &*speedup.subject);
     let mut table = Table::new();
     table
@@ -80,17 +70,10 @@ fn block(
 }
 
 fn header(subject: Option<&str>) -> Vec<String> {
-    let mut header: Vec<String> = [
-        "protocol",
-        "online",
-        "±\n(95 %)",
-        "offline",
-        "rounds",
-        "online\nup / down",
-        "offline\nup / down",
-    ]
-    .map(String::from)
-    .to_vec();
+    let mut header: Vec<String> =
+        ["protocol", "online", "±\n(95 %)", "offline", "rounds", "online\nup / down", "offline\nup / down"]
+            .map(String::from)
+            .to_vec();
     header.extend(subject.map(|subject| format!("online vs\n{subject}")));
     header.push("agree".into());
     header
@@ -131,9 +114,7 @@ fn comparison(summary: &SummaryRecord, subject: &str, speedups: &[&SpeedupRecord
     if summary.protocol == subject {
         return NOTHING.into();
     }
-    let found = speedups
-        .iter()
-        .find(|speedup| speedup.baseline == summary.protocol);
+    let found = speedups.iter().find(|speedup| speedup.baseline == summary.protocol);
     match found.and_then(|speedup| speedup.online_speedup) {
         None => NOTHING.into(),
         Some(ratio) if ratio >= 1.0 => format!("{}x slower", human::three_digits(ratio)),
@@ -167,14 +148,8 @@ mod tests {
     };
 
     fn rendered(runs: &[RunRecord], subject: &str) -> String {
-        let comparison = Comparison {
-            subject: subject.into(),
-            baselines: None,
-        };
-        let text = table(
-            &summarize(runs).unwrap(),
-            &speedups(runs, &comparison).unwrap(),
-        );
+        let comparison = Comparison { subject: subject.into(), baselines: None };
+        let text = table(&summarize(runs).unwrap(), &speedups(runs, &comparison).unwrap());
         let widest = text.lines().map(|line| line.chars().count()).max();
         assert!(widest <= Some(usize::from(WIDTH)), "{widest:?}\n{text}");
         assert!(!text.contains('\u{1b}'), "no escape sequences");

@@ -7,10 +7,7 @@ const SECONDS_PER_DAY: u64 = 86_400;
 /// `time` in RFC 3339, UTC, whole seconds: `2024-02-29T23:59:59Z`. Times before 1970 read as 1970.
 pub fn rfc3339_utc(time: SystemTime) -> String {
     let since_epoch = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let (days, second) = (
-        since_epoch.as_secs() / SECONDS_PER_DAY,
-        since_epoch.as_secs() % SECONDS_PER_DAY,
-    );
+    let (days, second) = (since_epoch.as_secs() / SECONDS_PER_DAY, since_epoch.as_secs() % SECONDS_PER_DAY);
     let (year, month, day) = civil_date(days);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")

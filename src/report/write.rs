@@ -15,12 +15,7 @@ use std::{
 const MANIFEST_FILE: &str = "manifest.json";
 const HTML_FILE: &str = "report.html";
 /// Files made from the measurements.
-const DERIVED: [&str; 4] = [
-    SummaryRecord::FILE,
-    SpeedupRecord::FILE,
-    MANIFEST_FILE,
-    HTML_FILE,
-];
+const DERIVED: [&str; 4] = [SummaryRecord::FILE, SpeedupRecord::FILE, MANIFEST_FILE, HTML_FILE];
 
 /// A results folder that is being filled, cell by cell.
 ///
@@ -49,12 +44,7 @@ impl ResultsDir {
         }
         let mut stale = vec![RunRecord::FILE, LayerRecord::FILE];
         stale.extend(DERIVED);
-        Ok(ResultsDir {
-            path,
-            runs: Vec::new(),
-            layers: Vec::new(),
-            stale,
-        })
+        Ok(ResultsDir { path, runs: Vec::new(), layers: Vec::new(), stale })
     }
 
     /// Opens a folder to continue an interrupted run: keeps its runs, and the layers of cells that
@@ -64,10 +54,7 @@ impl ResultsDir {
     /// [`ReportError::Folder`], or a reader's errors if a file is not what this version writes.
     pub fn resume(path: impl Into<PathBuf>) -> Result<Self, ReportError> {
         let mut results = ResultsDir::create(path)?;
-        let (runs, layers) = (
-            results.file(RunRecord::FILE),
-            results.file(LayerRecord::FILE),
-        );
+        let (runs, layers) = (results.file(RunRecord::FILE), results.file(LayerRecord::FILE));
         if !runs.exists() {
             return Ok(results);
         }
@@ -75,9 +62,7 @@ impl ResultsDir {
         if layers.exists() {
             let complete: HashSet<CellKey> = results.runs.iter().map(RunRecord::cell).collect();
             results.layers = read_records(&layers)?;
-            results
-                .layers
-                .retain(|layer| complete.contains(&layer.cell()));
+            results.layers.retain(|layer| complete.contains(&layer.cell()));
         }
         results.stale = DERIVED.to_vec();
         Ok(results)
@@ -103,11 +88,7 @@ impl ResultsDir {
     ///
     /// # Errors
     /// [`ReportError::Write`]; the cell is then not kept, and may be appended again.
-    pub fn append_cell(
-        &mut self,
-        runs: &[RunRecord],
-        layers: &[LayerRecord],
-    ) -> Result<(), ReportError> {
+    pub fn append_cell(&mut self, runs: &[RunRecord], layers: &[LayerRecord]) -> Result<(), ReportError> {
         let before = self.layers.len();
         self.append_layers(layers)?;
         let written = self.append_runs(runs);
@@ -186,10 +167,7 @@ impl ResultsDir {
     /// Replaces one file; the first time, removes the stale ones once the new one is safely staged.
     fn replace(&mut self, name: &'static str, contents: &[u8]) -> Result<(), ReportError> {
         let target = self.file(name);
-        let failed = |path: &Path, source| ReportError::Write {
-            path: path.to_owned(),
-            source,
-        };
+        let failed = |path: &Path, source| ReportError::Write { path: path.to_owned(), source };
         let staged = stage(&self.path, |file| file.write_all(contents));
         let staged = staged.map_err(|source| failed(&target, source))?;
         while let Some(old) = self.stale.last() {
@@ -199,9 +177,7 @@ impl ResultsDir {
             }
             self.stale.pop();
         }
-        staged
-            .persist(&target)
-            .map_err(|error| failed(&target, error.error))?;
+        staged.persist(&target).map_err(|error| failed(&target, error.error))?;
         sync_folder(&self.path).map_err(|source| failed(&target, source))
     }
 }
@@ -247,22 +223,14 @@ pub fn read_records<R: Record>(path: impl AsRef<Path>) -> Result<Vec<R>, ReportE
             message: header_difference(header, R::COLUMNS),
         });
     }
-    reader
-        .deserialize()
-        .map(|row| row.map_err(failed))
-        .collect()
+    reader.deserialize().map(|row| row.map_err(failed)).collect()
 }
 
 fn header_difference(header: &csv::StringRecord, expected: &[&str]) -> String {
     let at = (0..).find(|&i| header.get(i) != expected.get(i).copied());
     let at = at.expect("the headers differ");
     let quoted = |name: Option<&str>| name.map_or("the end".into(), |name| format!("{name:?}"));
-    format!(
-        "expected {} as column {}, found {}",
-        quoted(expected.get(at).copied()),
-        at + 1,
-        quoted(header.get(at)),
-    )
+    format!("expected {} as column {}, found {}", quoted(expected.get(at).copied()), at + 1, quoted(header.get(at)),)
 }
 
 fn read_error<R: Record>(path: &Path, error: csv::Error) -> ReportError {
@@ -277,24 +245,18 @@ fn read_error<R: Record>(path: &Path, error: csv::Error) -> ReportError {
                 None => err.to_string(),
             }
         }
-        csv::ErrorKind::UnequalLengths {
-            expected_len, len, ..
-        } => format!("expected {expected_len} cells, found {len}"),
+        csv::ErrorKind::UnequalLengths { expected_len, len, .. } => {
+            format!("expected {expected_len} cells, found {len}")
+        }
         csv::ErrorKind::Utf8 { err, .. } => err.to_string(),
         other => format!("{other:?}"),
     };
-    ReportError::Malformed {
-        path,
-        line,
-        message,
-    }
+    ReportError::Malformed { path, line, message }
 }
 
 /// The whole file: header and rows.
 fn csv_bytes<R: Record>(records: &[R]) -> Vec<u8> {
-    let mut writer = csv::WriterBuilder::new()
-        .has_headers(false)
-        .from_writer(Vec::new());
+    let mut writer = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
     let in_memory = "rows of one width fit a vector";
     writer.write_record(R::COLUMNS).expect(in_memory);
     for record in records {
@@ -304,10 +266,7 @@ fn csv_bytes<R: Record>(records: &[R]) -> Vec<u8> {
 }
 
 /// Fills and syncs a temporary file in `folder`; it vanishes unless it is persisted.
-fn stage(
-    folder: &Path,
-    fill: impl FnOnce(&mut fs::File) -> io::Result<()>,
-) -> io::Result<tempfile::NamedTempFile> {
+fn stage(folder: &Path, fill: impl FnOnce(&mut fs::File) -> io::Result<()>) -> io::Result<tempfile::NamedTempFile> {
     let mut staged = temporary(folder)?;
     fill(staged.as_file_mut())?;
     staged.as_file().sync_all()?;

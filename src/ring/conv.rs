@@ -89,11 +89,7 @@ impl PackedConv {
             joined,
             taps,
             run,
-            starts: if joined {
-                joined_starts(&s)
-            } else {
-                tap_starts(&s)
-            },
+            starts: if joined { joined_starts(&s) } else { tap_starts(&s) },
             blocks: split_channels(s.out_c)
                 .map(|(channels, vectors)| Block {
                     weights: pack_block(weights, s.out_c, &channels, vectors),
@@ -154,12 +150,7 @@ impl<'a> Pass<'a> {
     /// The output elements of one pixel that vector `vector` of the block writes: [`LANES`] or,
     /// at the end, fewer.
     #[inline(always)]
-    pub(super) fn lanes<'o>(
-        &self,
-        output: &'o mut [u64],
-        pixel: usize,
-        vector: usize,
-    ) -> &'o mut [u64] {
+    pub(super) fn lanes<'o>(&self, output: &'o mut [u64], pixel: usize, vector: usize) -> &'o mut [u64] {
         let from = self.channels.start + vector * LANES;
         let to = self.channels.end.min(from + LANES);
         &mut output[pixel * self.out_c..][from..to]
@@ -169,12 +160,7 @@ impl<'a> Pass<'a> {
     /// pixels. Checks that `pixels` pixels of the block's channels lie within the output.
     #[cfg(target_arch = "x86_64")]
     #[inline(always)]
-    pub(super) fn corner(
-        &self,
-        output: &mut [u64],
-        pixel: usize,
-        pixels: usize,
-    ) -> (*mut u64, usize) {
+    pub(super) fn corner(&self, output: &mut [u64], pixel: usize, pixels: usize) -> (*mut u64, usize) {
         assert!(self.channels.start <= self.channels.end && self.channels.end <= self.out_c);
         let tile = &mut output[pixel * self.out_c..][..pixels * self.out_c];
         (tile[self.channels.start..].as_mut_ptr(), self.out_c)
@@ -182,13 +168,7 @@ impl<'a> Pass<'a> {
 
     /// Writes or adds a vector of sums (those past the last channel are dropped).
     #[inline(always)]
-    pub(super) fn store(
-        &self,
-        output: &mut [u64],
-        pixel: usize,
-        vector: usize,
-        values: &[u64; LANES],
-    ) {
+    pub(super) fn store(&self, output: &mut [u64], pixel: usize, vector: usize, values: &[u64; LANES]) {
         for (out, value) in self.lanes(output, pixel, vector).iter_mut().zip(values) {
             *out = match self.accumulate {
                 true => out.wrapping_add(*value),
@@ -213,10 +193,7 @@ fn split_channels(out_c: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
 fn pack_block(weights: &[u64], out_c: usize, channels: &Range<usize>, vectors: usize) -> Vec<u64> {
     let width = vectors * LANES;
     let mut packed = vec![0; weights.len() / out_c * width];
-    for (to, from) in packed
-        .chunks_exact_mut(width)
-        .zip(weights.chunks_exact(out_c))
-    {
+    for (to, from) in packed.chunks_exact_mut(width).zip(weights.chunks_exact(out_c)) {
         to[..channels.len()].copy_from_slice(&from[channels.clone()]);
     }
     packed
@@ -231,11 +208,7 @@ fn tap_starts(s: &ConvShape) -> Vec<u32> {
                 // Wraps to a huge coordinate above and left of the image.
                 let y = (top + ky).wrapping_sub(s.padding[0]);
                 let x = (left + kx).wrapping_sub(s.padding[1]);
-                starts.push(if y < s.in_h && x < s.in_w {
-                    start((y * s.in_w + x) * s.in_c)
-                } else {
-                    PADDING
-                });
+                starts.push(if y < s.in_h && x < s.in_w { start((y * s.in_w + x) * s.in_c) } else { PADDING });
             }
         }
     });
@@ -263,10 +236,7 @@ fn for_each_pixel(s: &ConvShape, mut f: impl FnMut(usize, usize)) {
 }
 
 fn start(offset: usize) -> u32 {
-    u32::try_from(offset)
-        .ok()
-        .filter(|&offset| offset != PADDING)
-        .expect("an image has fewer than 2^32 - 1 elements")
+    u32::try_from(offset).ok().filter(|&offset| offset != PADDING).expect("an image has fewer than 2^32 - 1 elements")
 }
 
 fn padded_width(s: &ConvShape) -> usize {

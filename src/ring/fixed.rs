@@ -37,11 +37,7 @@ pub fn decode(x: u64, frac_bits: u32) -> f64 {
 /// # Panics
 /// If `frac_bits` is above 63.
 pub fn encode_slice(values: &[f64], frac_bits: u32) -> Result<Vec<u64>, usize> {
-    values
-        .iter()
-        .enumerate()
-        .map(|(index, &x)| encode(x, frac_bits).ok_or(index))
-        .collect()
+    values.iter().enumerate().map(|(index, &x)| encode(x, frac_bits).ok_or(index)).collect()
 }
 
 /// [`decode`] for a slice.
@@ -96,14 +92,7 @@ mod tests {
             let largest = i64::MAX - 1023;
             assert_eq!(encode(below, frac_bits), Some(largest as u64));
             assert_eq!(encode(-below, frac_bits), Some(-largest as u64));
-            for bad in [
-                limit,
-                -limit,
-                1e300,
-                f64::INFINITY,
-                -f64::INFINITY,
-                f64::NAN,
-            ] {
+            for bad in [limit, -limit, 1e300, f64::INFINITY, -f64::INFINITY, f64::NAN] {
                 assert_eq!(encode(bad, frac_bits), None, "{bad} at {frac_bits}");
             }
         }

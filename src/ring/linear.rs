@@ -38,10 +38,7 @@ impl PackedWeights {
                 Packed::Dense(weights.to_vec())
             }
         };
-        PackedWeights {
-            shape: *shape,
-            packed,
-        }
+        PackedWeights { shape: *shape, packed }
     }
 
     /// The shape the weights were packed for.
@@ -67,18 +64,8 @@ impl PackedWeights {
     }
 
     fn apply_with(&self, kernels: &Kernels, input: &[u64], output: &mut [u64]) {
-        assert_eq!(
-            input.len(),
-            self.shape.inputs(),
-            "input of {:?}",
-            self.shape
-        );
-        assert_eq!(
-            output.len(),
-            self.shape.outputs(),
-            "output of {:?}",
-            self.shape
-        );
+        assert_eq!(input.len(), self.shape.inputs(), "input of {:?}", self.shape);
+        assert_eq!(output.len(), self.shape.outputs(), "output of {:?}", self.shape);
         match &self.packed {
             Packed::Conv(conv) => conv.apply(kernels, input, output),
             Packed::Dense(weights) => (kernels.dense)(weights, input, output),
@@ -89,9 +76,7 @@ impl PackedWeights {
 /// Shows the shape only: weights are secret.
 impl fmt::Debug for PackedWeights {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PackedWeights")
-            .field("shape", &self.shape)
-            .finish_non_exhaustive()
+        f.debug_struct("PackedWeights").field("shape", &self.shape).finish_non_exhaustive()
     }
 }
 
@@ -244,36 +229,15 @@ mod tests {
             (3, 40, 8, 72, 1, 3, 1, [0, 1, 0, 1]), // nine vectors: three blocks
             (1, 1, 20_000, 32, 1, 1, 1, [0; 4]),   // one tap larger than a chunk
         ];
-        for (i, &(in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding)) in
-            table.iter().enumerate()
-        {
-            let conv = ConvShape {
-                in_h,
-                in_w,
-                in_c,
-                out_c,
-                kernel_h,
-                kernel_w,
-                stride,
-                padding,
-            };
+        for (i, &(in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding)) in table.iter().enumerate() {
+            let conv = ConvShape { in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding };
             assert_random_weights(&LinearShape::Conv2d(conv), i as u64);
         }
     }
 
     #[test]
     fn table_of_dense_layers() {
-        for (inputs, outputs) in [
-            (1, 1),
-            (64, 10),
-            (1024, 10),
-            (7, 3),
-            (8, 4),
-            (13, 5),
-            (100, 9),
-            (513, 16),
-            (0, 4),
-        ] {
+        for (inputs, outputs) in [(1, 1), (64, 10), (1024, 10), (7, 3), (8, 4), (13, 5), (100, 9), (513, 16), (0, 4)] {
             assert_random_weights(&LinearShape::Dense { inputs, outputs }, inputs as u64);
         }
     }
@@ -281,10 +245,7 @@ mod tests {
     #[test]
     fn wraps_around() {
         // 2^32 * 2^32 = 0; (-1)(-1) = 1, nine times; 2^63 * 3 = 2^63.
-        let shape = LinearShape::Dense {
-            inputs: 9,
-            outputs: 1,
-        };
+        let shape = LinearShape::Dense { inputs: 9, outputs: 1 };
         for (weight, input, expected) in [
             (1u64 << 32, 1u64 << 32, 0u64),
             (u64::MAX, u64::MAX, 9),
@@ -295,11 +256,7 @@ mod tests {
             for kernels in Kernels::available() {
                 let mut output = [7];
                 packed.apply_with(kernels, &[input; 9], &mut output);
-                assert_eq!(
-                    output,
-                    [expected],
-                    "{kernels:?}: 9 * {weight:#x} * {input:#x}"
-                );
+                assert_eq!(output, [expected], "{kernels:?}: 9 * {weight:#x} * {input:#x}");
             }
         }
         let conv = LinearShape::Conv2d(ConvShape {
@@ -318,36 +275,24 @@ mod tests {
     #[test]
     #[should_panic(expected = "weights of")]
     fn wrong_number_of_weights_is_refused() {
-        let shape = LinearShape::Dense {
-            inputs: 3,
-            outputs: 2,
-        };
+        let shape = LinearShape::Dense { inputs: 3, outputs: 2 };
         PackedWeights::pack(&shape, &[0; 5]);
     }
 
     #[test]
     #[should_panic(expected = "input of")]
     fn wrong_input_length_is_refused() {
-        let shape = LinearShape::Dense {
-            inputs: 3,
-            outputs: 2,
-        };
+        let shape = LinearShape::Dense { inputs: 3, outputs: 2 };
         PackedWeights::pack(&shape, &[0; 6]).apply(&[0; 4], &mut [0; 2]);
     }
 
     fn conv_shapes() -> impl Strategy<Value = LinearShape> {
         let image = (1..12usize, 1..12usize, 1..20usize, 1..70usize);
-        let kernel = (
-            1..6usize,
-            1..6usize,
-            1..4usize,
-            prop::array::uniform4(0..4usize),
-        );
+        let kernel = (1..6usize, 1..6usize, 1..4usize, prop::array::uniform4(0..4usize));
         (image, kernel).prop_filter_map(
             "the kernel fits the padded input",
             |((in_h, in_w, in_c, out_c), (kernel_h, kernel_w, stride, padding))| {
-                let fits = kernel_h <= in_h + padding[0] + padding[2]
-                    && kernel_w <= in_w + padding[1] + padding[3];
+                let fits = kernel_h <= in_h + padding[0] + padding[2] && kernel_w <= in_w + padding[1] + padding[3];
                 fits.then_some(LinearShape::Conv2d(ConvShape {
                     in_h,
                     in_w,

@@ -11,11 +11,7 @@ use super::conv::{LANES, Pass};
 use super::linear::Kernels;
 use std::arch::x86_64::*;
 
-static KERNELS: Kernels = Kernels {
-    name: "avx2",
-    conv_pass,
-    dense,
-};
+static KERNELS: Kernels = Kernels { name: "avx2", conv_pass, dense };
 
 /// The kernels, where the processor has AVX2.
 pub(super) fn kernels() -> Option<&'static Kernels> {
@@ -44,10 +40,7 @@ impl Sum {
     #[target_feature(enable = "avx2")]
     fn zero() -> Sum {
         let zero = _mm256_setzero_si256();
-        Sum {
-            low: zero,
-            cross: zero,
-        }
+        Sum { low: zero, cross: zero }
     }
 
     /// Adds `x * w`; `swapped` is `x` with the halves of each element exchanged.
@@ -109,10 +102,7 @@ fn tile<const P: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize, vecto
             // SAFETY: step < taps * run and vector < vectors, so eight weights are left (asserted).
             let (w0, w1) = unsafe {
                 let w = pass.weights.as_ptr().add(step * stride + vector * LANES);
-                (
-                    _mm256_loadu_si256(w.cast()),
-                    _mm256_loadu_si256(w.add(4).cast()),
-                )
+                (_mm256_loadu_si256(w.cast()), _mm256_loadu_si256(w.add(4).cast()))
             };
             step += 1;
             for (row, sums) in rows.iter().zip(&mut sums) {

@@ -11,11 +11,7 @@ use super::linear::Kernels;
 use std::arch::asm;
 use std::arch::x86_64::*;
 
-static KERNELS: Kernels = Kernels {
-    name: "avx512",
-    conv_pass,
-    dense,
-};
+static KERNELS: Kernels = Kernels { name: "avx512", conv_pass, dense };
 
 /// The kernels, where the processor has AVX-512 F and DQ.
 pub(super) fn kernels() -> Option<&'static Kernels> {
@@ -72,9 +68,7 @@ fn tile<const P: usize, const V: usize>(pass: &Pass<'_>, output: &mut [u64], pix
             for (v, sum) in sums.iter_mut().enumerate() {
                 // SAFETY: `Pass::corner` checks the tile's pixels, and the masks keep the access
                 // within the pass's channels.
-                *sum = unsafe {
-                    _mm512_maskz_loadu_epi64(masks[v], corner.add(p * pitch + v * LANES).cast())
-                };
+                *sum = unsafe { _mm512_maskz_loadu_epi64(masks[v], corner.add(p * pitch + v * LANES).cast()) };
             }
         }
     }

@@ -3,11 +3,7 @@
 use super::conv::{LANES, Pass};
 use super::linear::Kernels;
 
-pub(super) static KERNELS: Kernels = Kernels {
-    name: "portable",
-    conv_pass,
-    dense,
-};
+pub(super) static KERNELS: Kernels = Kernels { name: "portable", conv_pass, dense };
 
 fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
     let stride = pass.vectors * LANES;
@@ -16,11 +12,7 @@ fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
             let mut sums = [0u64; LANES];
             for (i, tap) in pass.taps.clone().enumerate() {
                 let weights = &pass.weights[i * pass.run * stride..][..pass.run * stride];
-                for (x, weights) in pass
-                    .row(pixel, tap)
-                    .iter()
-                    .zip(weights.chunks_exact(stride))
-                {
+                for (x, weights) in pass.row(pixel, tap).iter().zip(weights.chunks_exact(stride)) {
                     for (sum, w) in sums.iter_mut().zip(&weights[vector * LANES..]) {
                         *sum = sum.wrapping_add(x.wrapping_mul(*w));
                     }
@@ -34,9 +26,6 @@ fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
 fn dense(weights: &[u64], input: &[u64], output: &mut [u64]) {
     for (o, out) in output.iter_mut().enumerate() {
         let row = &weights[o * input.len()..][..input.len()];
-        *out = row
-            .iter()
-            .zip(input)
-            .fold(0, |sum, (w, x)| sum.wrapping_add(w.wrapping_mul(*x)));
+        *out = row.iter().zip(input).fold(0, |sum, (w, x)| sum.wrapping_add(w.wrapping_mul(*x)));
     }
 }

@@ -8,14 +8,8 @@ use crate::scenario::Catalogue;
 /// Every id that a scenario may use.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        protocols: PROTOCOLS
-            .iter()
-            .map(|entry| (entry.id, entry.family))
-            .collect(),
-        archs: arch::all()
-            .iter()
-            .map(|architecture| architecture.id)
-            .collect(),
+        protocols: PROTOCOLS.iter().map(|entry| (entry.id, entry.family)).collect(),
+        archs: arch::all().iter().map(|architecture| architecture.id).collect(),
         link_models: link::models().iter().map(|entry| entry.id).collect(),
     }
 }
@@ -32,11 +26,7 @@ pub fn cpu_features() -> Vec<String> {
             ("avx512dq", is_x86_feature_detected!("avx512dq")),
             ("avx512bw", is_x86_feature_detected!("avx512bw")),
         ];
-        found
-            .into_iter()
-            .filter(|(_, present)| *present)
-            .map(|(name, _)| name.to_string())
-            .collect()
+        found.into_iter().filter(|(_, present)| *present).map(|(name, _)| name.to_string()).collect()
     }
     #[cfg(not(target_arch = "x86_64"))]
     Vec::new()

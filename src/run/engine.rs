@@ -11,8 +11,7 @@ use crate::nn::data::Image;
 use crate::nn::secure::{Query, infer};
 use crate::protocol::Function;
 use crate::report::{
-    Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord,
-    speedups, summarize,
+    Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord, speedups, summarize,
 };
 use crate::scenario::{Clock, Compute, Link, Scenario};
 use std::time::{Duration, Instant, SystemTime};
@@ -53,14 +52,9 @@ pub fn run(
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     let Prepared { scenario, models } = prepared;
-    let per_model = (scenario.repetitions + scenario.warmup) as u64
-        * (scenario.links.len() * scenario.protocols.len()) as u64;
-    observer.planned(
-        models
-            .iter()
-            .map(|model| per_model * model.images.len() as u64)
-            .sum(),
-    );
+    let per_model =
+        (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
+    observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
     let mut engine = Engine {
         scenario,
         results,
@@ -100,22 +94,13 @@ impl Engine<'_> {
         for link in &scenario.links {
             let first = self.layers.len();
             for prepared in &model.protocols {
-                self.layers.push(CellLayers::new(
-                    CellNames::new(scenario, model, prepared, link),
-                    &prepared.plan.layers,
-                ));
+                self.layers
+                    .push(CellLayers::new(CellNames::new(scenario, model, prepared, link), &prepared.plan.layers));
             }
             for round in 0..scenario.warmup + scenario.repetitions {
                 for (index, prepared) in model.protocols.iter().enumerate() {
                     for image in 0..model.images.len() {
-                        self.execute(Run {
-                            model,
-                            prepared,
-                            link,
-                            round,
-                            image,
-                            cell: first + index,
-                        })?;
+                        self.execute(Run { model, prepared, link, round, image, cell: first + index })?;
                     }
                 }
             }
@@ -124,11 +109,7 @@ impl Engine<'_> {
     }
 
     /// The plaintext network with the protocol's function on every image, once per function.
-    fn reference(
-        &mut self,
-        model: &PreparedModel,
-        prepared: &PreparedProtocol,
-    ) -> Result<(), RunError> {
+    fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) -> Result<(), RunError> {
         let function = prepared.protocol.function();
         if self.references.iter().any(|(known, _)| *known == function) {
             return Ok(());
@@ -136,12 +117,7 @@ impl Engine<'_> {
         let reference = |image: &Image| {
             self.go_on()?;
             let Image { pixels, .. } = image;
-            Ok(Reference::new(
-                &model.graph,
-                &prepared.plan,
-                &function,
-                pixels,
-            ))
+            Ok(Reference::new(&model.graph, &prepared.plan, &function, pixels))
         };
         let references = model.images.iter().map(reference);
         let references = references.collect::<Result<Vec<_>, RunError>>()?;
@@ -173,14 +149,7 @@ impl Engine<'_> {
 
     fn execute(&mut self, run: Run) -> Result<(), RunError> {
         self.go_on()?;
-        let Run {
-            model,
-            prepared,
-            link,
-            round,
-            image,
-            cell,
-        } = run;
+        let Run { model, prepared, link, round, image, cell } = run;
         let names = self.layers[cell].names().clone();
         let repetition = round.checked_sub(self.scenario.warmup);
         self.observer.starting(&names.to_string(), repetition);
@@ -191,23 +160,18 @@ impl Engine<'_> {
             image: pixels,
             protocol: prepared.entry.protocol,
             link: &link_config(self.scenario, link, self.cancel),
-            seed: Seed::from_u64(self.scenario.seed)
-                .derive(&format!("{names} / {round} / {image}")),
+            seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
             material_bytes: self.scenario.memory.material.0,
         };
-        let inference =
-            infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
+        let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
         let measurement = Measurement::new(&prepared.plan, &inference);
         self.observer.finished();
         let Some(repetition) = repetition else {
             return Ok(());
         };
         let function = prepared.protocol.function();
-        let (_, references) = self
-            .references
-            .iter()
-            .find(|(known, _)| *known == function)
-            .expect("made before the first run");
+        let (_, references) =
+            self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
         let row = run_record(
             &names,
             (repetition, image),
@@ -225,8 +189,7 @@ impl Engine<'_> {
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
-        self.results
-            .append_runs(&std::mem::take(&mut self.pending))?;
+        self.results.append_runs(&std::mem::take(&mut self.pending))?;
         self.flushed = Instant::now();
         Ok(())
     }
@@ -246,10 +209,8 @@ impl Engine<'_> {
         let summaries = summarize(self.results.runs())?;
         let speedups = match &self.scenario.speedup {
             Some(compared) => {
-                let comparison = Comparison {
-                    subject: compared.subject.clone(),
-                    baselines: Some(compared.baselines.clone()),
-                };
+                let comparison =
+                    Comparison { subject: compared.subject.clone(), baselines: Some(compared.baselines.clone()) };
                 speedups(self.results.runs(), &comparison)?
             }
             None => Vec::new(),
@@ -257,13 +218,9 @@ impl Engine<'_> {
         if ended.is_ok() {
             self.manifest.finish(SystemTime::now());
         }
-        self.results
-            .write_all(&summaries, &speedups, self.manifest)?;
+        self.results.write_all(&summaries, &speedups, self.manifest)?;
         ended?;
-        Ok(Outcome {
-            summaries,
-            speedups,
-        })
+        Ok(Outcome { summaries, speedups })
     }
 }
 
@@ -294,9 +251,7 @@ fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> 
             Clock::Wall => ClockMode::Wall,
         },
         compute: match scenario.compute {
-            Compute::Measured => ComputeMode::Measured {
-                scale: scenario.compute_scale,
-            },
+            Compute::Measured => ComputeMode::Measured { scale: scenario.compute_scale },
             Compute::None => ComputeMode::None,
         },
         in_flight_bytes: scenario.memory.in_flight.0,

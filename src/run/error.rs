@@ -72,11 +72,7 @@ impl RunError {
         match self {
             RunError::Model { model, .. } => weights(model),
             RunError::Input(_) => Some("input.path".to_string()),
-            RunError::Plan {
-                model,
-                protocol,
-                error,
-            } => match error {
+            RunError::Plan { model, protocol, error } => match error {
                 PlanError::Range { .. } => weights(model),
                 PlanError::Activation { .. } => polynomial(protocol),
                 PlanError::Scale { .. } => Some("fixed_point.frac_bits".to_string()),
@@ -89,10 +85,7 @@ impl RunError {
     pub(super) fn cell(cell: String, failure: PartyFailure<ProtocolError>) -> RunError {
         match failure {
             PartyFailure::Link(LinkError::Cancelled) => RunError::Cancelled,
-            PartyFailure::Party {
-                error: ProtocolError::Link(LinkError::Cancelled),
-                ..
-            } => RunError::Cancelled,
+            PartyFailure::Party { error: ProtocolError::Link(LinkError::Cancelled), .. } => RunError::Cancelled,
             failure => RunError::Cell { cell, failure },
         }
     }

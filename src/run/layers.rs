@@ -22,12 +22,7 @@ pub fn layer_costs(plan: &Plan, ledgers: &[Ledger; 3], phase: Phase) -> Vec<Laye
     let mut costs = vec![LayerCost::default(); plan.layers.len()];
     let [server, client, _] = ledgers;
     let marks = |ledger: &Ledger| {
-        ledger
-            .marks
-            .iter()
-            .filter(|mark| mark.phase == phase)
-            .map(|mark| mark.now)
-            .collect::<Vec<_>>()
+        ledger.marks.iter().filter(|mark| mark.phase == phase).map(|mark| mark.now).collect::<Vec<_>>()
     };
     let mut frontier = Nanos(0);
     for ((layer, server), client) in plan.step_layers().zip(marks(server)).zip(marks(client)) {
@@ -37,11 +32,7 @@ pub fn layer_costs(plan: &Plan, ledgers: &[Ledger; 3], phase: Phase) -> Vec<Laye
     }
     let mut depths = vec![0; plan.layers.len()];
     for (from, ledger) in Party::ALL.into_iter().zip(ledgers) {
-        for ((_, layer, to), traffic) in ledger
-            .sent
-            .iter()
-            .filter(|((sent_in, ..), _)| *sent_in == phase)
-        {
+        for ((_, layer, to), traffic) in ledger.sent.iter().filter(|((sent_in, ..), _)| *sent_in == phase) {
             let layer = *layer as usize;
             depths[layer] = depths[layer].max(traffic.depth);
             match (from, to) {

@@ -68,19 +68,12 @@ fn phase_measurement(ledgers: &[Ledger; 3], phase: Phase) -> PhaseMeasurement {
     let last = |times: [Nanos; 3]| times.into_iter().max().expect("three parties");
     let (time, floor) = match phase {
         Phase::Online => (client_account.now, client_account.floor),
-        Phase::Setup | Phase::Offline => (
-            last(accounts.map(|a| a.now)),
-            last(accounts.map(|a| a.floor)),
-        ),
+        Phase::Setup | Phase::Offline => (last(accounts.map(|a| a.now)), last(accounts.map(|a| a.floor))),
     };
     PhaseMeasurement {
         time,
         floor,
-        rounds: ledgers
-            .iter()
-            .map(|ledger| ledger.depth(phase))
-            .max()
-            .expect("three parties"),
+        rounds: ledgers.iter().map(|ledger| ledger.depth(phase)).max().expect("three parties"),
         bytes_up: client.bytes(phase, Party::Server),
         bytes_down: server.bytes(phase, Party::Client),
         dealer_server: dealer.bytes(phase, Party::Server),
@@ -95,9 +88,7 @@ fn transcript(ledgers: &[Ledger; 3]) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for ledger in ledgers {
         for ((phase, to), digest) in &ledger.digests {
-            hasher
-                .update(&[*phase as u8, *to as u8])
-                .update(digest.as_bytes());
+            hasher.update(&[*phase as u8, *to as u8]).update(digest.as_bytes());
         }
     }
     hasher.finalize()

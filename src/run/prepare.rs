@@ -36,16 +36,10 @@ pub(super) struct PreparedProtocol<'a> {
 ///
 /// # Errors
 /// What is wrong with a weights file, a data set or a combination of model and protocol.
-pub fn prepare<'a>(
-    scenario: &'a Scenario,
-    cancel: &CancellationToken,
-) -> Result<Prepared<'a>, RunError> {
+pub fn prepare<'a>(scenario: &'a Scenario, cancel: &CancellationToken) -> Result<Prepared<'a>, RunError> {
     let prepare = |model| prepare_model(scenario, model, cancel);
     let models = scenario.models.iter().map(prepare);
-    Ok(Prepared {
-        scenario,
-        models: models.collect::<Result<_, RunError>>()?,
-    })
+    Ok(Prepared { scenario, models: models.collect::<Result<_, RunError>>()? })
 }
 
 fn prepare_model<'a>(
@@ -53,43 +47,21 @@ fn prepare_model<'a>(
     model: &'a Model,
     cancel: &CancellationToken,
 ) -> Result<PreparedModel<'a>, RunError> {
-    let graph = build(scenario, model).map_err(|error| RunError::Model {
-        model: model.name.clone(),
-        error,
-    })?;
+    let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
     let images = images(scenario, model, &graph).map_err(RunError::Input)?;
     let slots = graph.activation_layers();
     let protocol = |protocol: &'a Protocol| {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let entry =
-            activation::find(&protocol.id).expect("the scenario was checked against the registry");
+        let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
         let functions = vec![protocol.function(); slots];
         let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol)
-            .map_err(|error| RunError::Plan {
-                model: model.name.clone(),
-                protocol: protocol.name.clone(),
-                error,
-            })?;
-        Ok(PreparedProtocol {
-            protocol,
-            entry,
-            plan,
-            weights,
-        })
+            .map_err(|error| RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error })?;
+        Ok(PreparedProtocol { protocol, entry, plan, weights })
     };
-    let protocols = scenario
-        .protocols
-        .iter()
-        .map(protocol)
-        .collect::<Result<_, RunError>>()?;
-    Ok(PreparedModel {
-        model,
-        graph,
-        images,
-        protocols,
-    })
+    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<_, RunError>>()?;
+    Ok(PreparedModel { model, graph, images, protocols })
 }
 
 fn normalization(model: &Model) -> Normalization {
@@ -98,8 +70,7 @@ fn normalization(model: &Model) -> Normalization {
 }
 
 fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
-    let architecture =
-        arch::find(&model.arch).expect("the scenario was checked against the registry");
+    let architecture = arch::find(&model.arch).expect("the scenario was checked against the registry");
     match &model.weights {
         Weights::Random => Ok(architecture.random(scenario.seed, &normalization(model))),
         Weights::File(path) => architecture.load(path),
@@ -108,9 +79,7 @@ fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
 
 fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image>, NnError> {
     let mut images = match &scenario.input.source {
-        ImageSource::Random => {
-            data::random_images(graph.input_shape(), scenario.seed, scenario.input.images)
-        }
+        ImageSource::Random => data::random_images(graph.input_shape(), scenario.seed, scenario.input.images),
         ImageSource::Cifar10 { path, split } => {
             let split = match split {
                 Split::Test => data::Split::Test,
@@ -120,8 +89,6 @@ fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image
         }
     };
     let normalization = normalization(model);
-    images
-        .iter_mut()
-        .for_each(|image| normalization.apply(&mut image.pixels));
+    images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));
     Ok(images)
 }

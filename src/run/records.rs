@@ -49,11 +49,8 @@ pub(super) fn run_record(
     reference: &Reference,
     measurement: &Measurement,
 ) -> RunRecord {
-    let (setup, offline, online) = (
-        measurement.phase(Phase::Setup),
-        measurement.phase(Phase::Offline),
-        measurement.phase(Phase::Online),
-    );
+    let (setup, offline, online) =
+        (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
     let measured = |time| (compute == Compute::Measured).then_some(time);
     let overflowed = reference.overflowed() > 0;
     RunRecord {
@@ -83,11 +80,7 @@ pub(super) fn run_record(
         // Past the ring the shares hold no result: better an empty cell than a wrong one.
         prediction: (!overflowed).then(|| argmax(&measurement.logits)),
         reference_prediction: argmax(&reference.logits),
-        max_abs_error: if overflowed {
-            f64::NAN
-        } else {
-            max_abs_error(&measurement.logits, &reference.logits)
-        },
+        max_abs_error: if overflowed { f64::NAN } else { max_abs_error(&measurement.logits, &reference.logits) },
         overflowed_activations: reference.overflowed(),
         transcript_blake3: measurement.transcript,
     }
@@ -100,11 +93,7 @@ fn argmax(logits: &[f64]) -> u32 {
 }
 
 fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
-    actual
-        .iter()
-        .zip(expected)
-        .map(|(a, e)| (a - e).abs())
-        .fold(0.0, f64::max)
+    actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f64::max)
 }
 
 /// Latencies of every layer of one cell over its runs.
@@ -120,13 +109,7 @@ pub(super) struct CellLayers {
 impl CellLayers {
     pub(super) fn new(names: CellNames, infos: &[LayerInfo]) -> CellLayers {
         let latencies = || infos.iter().map(|_| Latencies::new()).collect();
-        CellLayers {
-            names,
-            infos: infos.to_vec(),
-            online: latencies(),
-            offline: latencies(),
-            costs: Vec::new(),
-        }
+        CellLayers { names, infos: infos.to_vec(), online: latencies(), offline: latencies(), costs: Vec::new() }
     }
 
     pub(super) fn names(&self) -> &CellNames {
@@ -134,39 +117,22 @@ impl CellLayers {
     }
 
     pub(super) fn record(&mut self, measurement: &Measurement) {
-        for (latencies, costs) in [
-            (&mut self.online, &measurement.online_layers),
-            (&mut self.offline, &measurement.offline_layers),
-        ] {
-            latencies
-                .iter_mut()
-                .zip(costs)
-                .for_each(|(latencies, cost)| latencies.record(cost.time));
+        for (latencies, costs) in
+            [(&mut self.online, &measurement.online_layers), (&mut self.offline, &measurement.offline_layers)]
+        {
+            latencies.iter_mut().zip(costs).for_each(|(latencies, cost)| latencies.record(cost.time));
         }
-        self.costs = measurement
-            .online_layers
-            .iter()
-            .copied()
-            .zip(measurement.offline_layers.iter().copied())
-            .collect();
+        self.costs =
+            measurement.online_layers.iter().copied().zip(measurement.offline_layers.iter().copied()).collect();
     }
 
     /// The rows, once there was a run.
     pub(super) fn rows(&self) -> Vec<LayerRecord> {
-        self.costs
-            .iter()
-            .enumerate()
-            .filter_map(|(layer, costs)| self.row(layer, costs))
-            .collect()
+        self.costs.iter().enumerate().filter_map(|(layer, costs)| self.row(layer, costs)).collect()
     }
 
     fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost)) -> Option<LayerRecord> {
-        let CellNames {
-            scenario,
-            model,
-            protocol,
-            link,
-        } = self.names.clone();
+        let CellNames { scenario, model, protocol, link } = self.names.clone();
         let info = &self.infos[layer];
         Some(LayerRecord {
             scenario,

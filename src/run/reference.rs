@@ -17,9 +17,7 @@ impl Reference {
     pub(super) fn new(graph: &Graph, plan: &Plan, function: &Function, image: &[f64]) -> Reference {
         let functions = vec![function.clone(); graph.activation_layers()];
         let outside_limit = |x: f64, limit: f64| x.is_nan() || x.abs() >= limit;
-        let count = |values: &[f64], limit: f64| {
-            values.iter().filter(|x| outside_limit(**x, limit)).count() as u64
-        };
+        let count = |values: &[f64], limit: f64| values.iter().filter(|x| outside_limit(**x, limit)).count() as u64;
         let mut outside = vec![0; plan.range_limits.len()];
         let logits = forward_observed(graph, image, &functions, &mut |slot, values| {
             outside[slot] = count(values, plan.range_limits[slot])
@@ -35,10 +33,7 @@ impl Reference {
 
     /// The name of the first layer with values outside the ring's range, and how many it has.
     pub(super) fn first_overflow<'a>(&self, plan: &'a Plan) -> Option<(&'a str, u64)> {
-        let layers = plan
-            .layers
-            .iter()
-            .filter(|layer| matches!(layer.kind, "activation" | "reveal"));
+        let layers = plan.layers.iter().filter(|layer| matches!(layer.kind, "activation" | "reveal"));
         layers
             .zip(&self.outside)
             .find(|(_, outside)| **outside > 0)

@@ -25,11 +25,7 @@ fn place(document: &DeTable<'_>, key: &str) -> Range<usize> {
             break;
         };
         if let Some(index) = index {
-            match value
-                .get_ref()
-                .as_array()
-                .and_then(|array| array.get(index))
-            {
+            match value.get_ref().as_array().and_then(|array| array.get(index)) {
                 Some(element) => value = element,
                 None => break,
             }

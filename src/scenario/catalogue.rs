@@ -26,10 +26,7 @@ pub(super) fn known(word: &str, names: &[&str]) -> String {
 pub(super) fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
     let word = word.to_lowercase();
     let near = |name: &&str| distance(&word, &name.to_lowercase());
-    let (slips, name) = names
-        .iter()
-        .map(|n| (near(n), *n))
-        .min_by_key(|(d, _)| *d)?;
+    let (slips, name) = names.iter().map(|n| (near(n), *n)).min_by_key(|(d, _)| *d)?;
     let allowed = (word.chars().count().max(name.chars().count()) / 3).max(1);
     (slips <= allowed).then_some(name)
 }
@@ -59,13 +56,9 @@ mod tests {
 
     #[test]
     fn distances() {
-        for (a, b, expected) in [
-            ("", "", 0),
-            ("gc", "", 2),
-            ("kitten", "sitting", 3),
-            ("rtt", "trt", 1),
-            ("wieghts", "weights", 1),
-        ] {
+        for (a, b, expected) in
+            [("", "", 0), ("gc", "", 2), ("kitten", "sitting", 3), ("rtt", "trt", 1), ("wieghts", "weights", 1)]
+        {
             assert_eq!(distance(a, b), expected, "{a} {b}");
             assert_eq!(distance(b, a), expected, "{b} {a}");
         }
@@ -78,10 +71,6 @@ mod tests {
         assert_eq!(nearest("MiniONN", &names), Some("minionn"));
         assert_eq!(nearest("alexnet", &names), None);
         assert_eq!(nearest("x", &[]), None);
-        assert_eq!(
-            known("vgg", &names[..1]),
-            "known: minionn",
-            "far names are only listed"
-        );
+        assert_eq!(known("vgg", &names[..1]), "known: minionn", "far names are only listed");
     }
 }

@@ -90,10 +90,7 @@ impl Source<'_> {
             key: key.into(),
             message: message.into(),
             remedy: remedy.into(),
-            excerpt: Some(Box::new((
-                line.to_owned(),
-                marked.trim_end().chars().count().max(1),
-            ))),
+            excerpt: Some(Box::new((line.to_owned(), marked.trim_end().chars().count().max(1)))),
         }
     }
 

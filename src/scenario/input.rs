@@ -59,27 +59,16 @@ impl Split {
     pub fn cifar10_files(self) -> &'static [&'static str] {
         match self {
             Split::Test => &["test_batch.bin"],
-            Split::Train => &[
-                "data_batch_1.bin",
-                "data_batch_2.bin",
-                "data_batch_3.bin",
-                "data_batch_4.bin",
-                "data_batch_5.bin",
-            ],
+            Split::Train => {
+                &["data_batch_1.bin", "data_batch_2.bin", "data_batch_3.bin", "data_batch_4.bin", "data_batch_5.bin"]
+            }
         }
     }
 }
 
-pub(super) fn read(
-    top: &Table<'_>,
-    file: &Path,
-    search: &SearchPath,
-) -> Result<Input, ScenarioError> {
+pub(super) fn read(top: &Table<'_>, file: &Path, search: &SearchPath) -> Result<Input, ScenarioError> {
     let Some(section) = top.get("input") else {
-        return Ok(Input {
-            source: ImageSource::Random,
-            images: 1,
-        });
+        return Ok(Input { source: ImageSource::Random, images: 1 });
     };
     let table = section.table(&INPUT)?;
     let words = [("random", Dataset::Random), ("cifar10", Dataset::Cifar10)];
@@ -87,10 +76,7 @@ pub(super) fn read(
     if dataset == Dataset::Random {
         for key in ["path", "split"] {
             if let Some(value) = table.get(key) {
-                return Err(value.error(
-                    "has no meaning for random images",
-                    "remove it, or add dataset = \"cifar10\"",
-                ));
+                return Err(value.error("has no meaning for random images", "remove it, or add dataset = \"cifar10\""));
             }
         }
         return Ok(Input {
@@ -107,14 +93,12 @@ pub(super) fn read(
     let at = table.get("path");
     let written = at.as_ref().map_or(Ok(CIFAR10_DIRECTORY), |v| v.text())?;
     let blamed = at.or_else(|| table.get("dataset")).unwrap_or(section);
-    let path = search
-        .find(Path::new(written), file, Path::is_dir)
-        .map_err(|searched| {
-            blamed.error(
-                format!("there is no directory \"{written}\" ({searched})"),
-                "unpack CIFAR-10 (binary version) there",
-            )
-        })?;
+    let path = search.find(Path::new(written), file, Path::is_dir).map_err(|searched| {
+        blamed.error(
+            format!("there is no directory \"{written}\" ({searched})"),
+            "unpack CIFAR-10 (binary version) there",
+        )
+    })?;
     let needed = &files[..images.div_ceil(CIFAR10_FILE)];
     if let Some(missing) = needed.iter().find(|name| !path.join(name).is_file()) {
         return Err(blamed.error(
@@ -122,8 +106,5 @@ pub(super) fn read(
             "unpack all of CIFAR-10 (binary version) there",
         ));
     }
-    Ok(Input {
-        source: ImageSource::Cifar10 { path, split },
-        images,
-    })
+    Ok(Input { source: ImageSource::Cifar10 { path, split }, images })
 }

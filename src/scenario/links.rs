@@ -65,10 +65,7 @@ fn model(table: &Table<'_>, catalogue: &Catalogue) -> Result<String, ScenarioErr
 fn latency(table: &Table<'_>) -> Result<Nanos, ScenarioError> {
     if let Some(value) = table.get("latency") {
         if table.get("rtt").is_some() {
-            return Err(value.error(
-                "stands beside rtt",
-                "write either rtt or latency: the latency is half the rtt",
-            ));
+            return Err(value.error("stands beside rtt", "write either rtt or latency: the latency is half the rtt"));
         }
         return value.quantity();
     }
@@ -77,11 +74,7 @@ fn latency(table: &Table<'_>) -> Result<Nanos, ScenarioError> {
     if rtt % 2 != 0 {
         return Err(value.error(
             format!("{rtt} ns cannot be halved: each way takes half the round trip"),
-            format!(
-                "write \"{} ns\" or \"{} ns\"",
-                rtt - 1,
-                rtt.saturating_add(1)
-            ),
+            format!("write \"{} ns\" or \"{} ns\"", rtt - 1, rtt.saturating_add(1)),
         ));
     }
     Ok(Nanos(rtt / 2))
@@ -90,19 +83,17 @@ fn latency(table: &Table<'_>) -> Result<Nanos, ScenarioError> {
 fn rates(table: &Table<'_>) -> Result<(BitRate, BitRate), ScenarioError> {
     if let Some(value) = table.get("bandwidth") {
         if let Some(key) = ["up", "down"].iter().find(|key| table.get(key).is_some()) {
-            return Err(value.error(
-                format!("stands beside {key}"),
-                "write either bandwidth, for both directions, or up and down",
-            ));
+            return Err(value
+                .error(format!("stands beside {key}"), "write either bandwidth, for both directions, or up and down"));
         }
         let both = rate(table, "bandwidth")?;
         return Ok((both, both));
     }
     match (table.get("up"), table.get("down")) {
-        (None, None) => Err(table.missing(
-            "bandwidth",
-            "add for example bandwidth = \"100 Mbit/s\" (or \"unlimited\"), or up and down",
-        )),
+        (None, None) => {
+            Err(table
+                .missing("bandwidth", "add for example bandwidth = \"100 Mbit/s\" (or \"unlimited\"), or up and down"))
+        }
         _ => Ok((rate(table, "up")?, rate(table, "down")?)),
     }
 }
@@ -110,10 +101,9 @@ fn rates(table: &Table<'_>) -> Result<(BitRate, BitRate), ScenarioError> {
 fn rate(table: &Table<'_>, key: &str) -> Result<BitRate, ScenarioError> {
     let value = table.require(key, &format!("{key} = \"100 Mbit/s\""))?;
     match value.quantity()? {
-        BitRate(0) => Err(value.error(
-            "nothing would ever arrive at this rate",
-            "write a rate above 0, or \"unlimited\"",
-        )),
+        BitRate(0) => {
+            Err(value.error("nothing would ever arrive at this rate", "write a rate above 0, or \"unlimited\""))
+        }
         rate => Ok(rate),
     }
 }
@@ -122,19 +112,15 @@ fn packets(table: &Table<'_>) -> Result<(Option<Bytes>, Bytes), ScenarioError> {
     let overhead = table.get("packet_overhead");
     let Some(payload) = table.get("packet_payload") else {
         return match overhead {
-            Some(value) => Err(value.error(
-                "stands without packet_payload",
-                "add for example packet_payload = \"1448 B\"",
-            )),
+            Some(value) => {
+                Err(value.error("stands without packet_payload", "add for example packet_payload = \"1448 B\""))
+            }
             None => Ok((None, Bytes(0))),
         };
     };
     let bytes: Bytes = payload.quantity()?;
     if bytes == Bytes(0) {
-        return Err(payload.error(
-            "a packet must carry something",
-            "write for example \"1448 B\"",
-        ));
+        return Err(payload.error("a packet must carry something", "write for example \"1448 B\""));
     }
     let overhead = overhead.map_or(Ok(Bytes(0)), |value| value.quantity())?;
     Ok((Some(bytes), overhead))

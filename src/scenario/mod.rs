@@ -97,11 +97,7 @@ pub struct Cell<'a> {
 ///
 /// The first fault found: the file cannot be read, is no TOML, has an unknown key, a value that is
 /// out of range, a combination that cannot be run, or names a data file that is nowhere in `search`.
-pub fn load(
-    path: &Path,
-    search: &SearchPath,
-    catalogue: &Catalogue,
-) -> Result<Scenario, ScenarioError> {
+pub fn load(path: &Path, search: &SearchPath, catalogue: &Catalogue) -> Result<Scenario, ScenarioError> {
     let text = fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}");
         ScenarioError::unreadable(path, message, "name a scenario file (TOML, UTF-8)")
@@ -114,12 +110,7 @@ pub fn load(
 /// # Errors
 ///
 /// As [`load`].
-pub fn parse(
-    text: &str,
-    file: &Path,
-    search: &SearchPath,
-    catalogue: &Catalogue,
-) -> Result<Scenario, ScenarioError> {
+pub fn parse(text: &str, file: &Path, search: &SearchPath, catalogue: &Catalogue) -> Result<Scenario, ScenarioError> {
     let source = Source { file, text };
     let document = DeTable::parse(text).map_err(|error| {
         let span = error.span().unwrap_or(0..0);
@@ -153,11 +144,7 @@ impl Scenario {
     pub fn cells(&self) -> impl Iterator<Item = Cell<'_>> {
         self.models.iter().flat_map(move |model| {
             self.protocols.iter().flat_map(move |protocol| {
-                let cell = move |link| Cell {
-                    model,
-                    protocol,
-                    link,
-                };
+                let cell = move |link| Cell { model, protocol, link };
                 self.links.iter().map(cell)
             })
         })

@@ -104,10 +104,7 @@ fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weight
         ));
     }
     let found = search.find(path, file, Path::is_file).map_err(|searched| {
-        value.error(
-            format!("there is no file \"{text}\" ({searched})"),
-            "put it there, or write weights = \"random\"",
-        )
+        value.error(format!("there is no file \"{text}\" ({searched})"), "put it there, or write weights = \"random\"")
     })?;
     Ok(Weights::File(found))
 }
@@ -129,27 +126,17 @@ fn normalize(value: &Value<'_>) -> Result<Normalize, ScenarioError> {
     })
 }
 
-fn channels(
-    value: &Value<'_>,
-    usable: fn(f64) -> bool,
-    expected: &str,
-) -> Result<[f64; 3], ScenarioError> {
+fn channels(value: &Value<'_>, usable: fn(f64) -> bool, expected: &str) -> Result<[f64; 3], ScenarioError> {
     let list = value.list()?;
     let count = list.len();
     let Ok(list) = <[Value<'_>; 3]>::try_from(list) else {
-        return Err(value.error(
-            format!("has {count} numbers"),
-            "write three: red, green, blue",
-        ));
+        return Err(value.error(format!("has {count} numbers"), "write three: red, green, blue"));
     };
     let mut numbers = [0.0; 3];
     for (number, value) in numbers.iter_mut().zip(&list) {
         *number = value.float()?;
         if !usable(*number) {
-            return Err(value.error(
-                format!("{number} is out of range"),
-                format!("write {expected}"),
-            ));
+            return Err(value.error(format!("{number} is out of range"), format!("write {expected}")));
         }
     }
     Ok(numbers)

@@ -58,18 +58,13 @@ pub(super) fn read(top: &Table<'_>, catalogue: &Catalogue) -> Result<Vec<Protoco
 }
 
 /// A protocol that computes ReLU takes no polynomial.
-fn no_polynomial(
-    table: &Table<'_>,
-    id: &str,
-    catalogue: &Catalogue,
-) -> Result<Option<Polynomial>, ScenarioError> {
+fn no_polynomial(table: &Table<'_>, id: &str, catalogue: &Catalogue) -> Result<Option<Polynomial>, ScenarioError> {
     let keys = ["polynomial", "precision_bits"];
     let Some(value) = keys.into_iter().find_map(|key| table.get(key)) else {
         return Ok(None);
     };
-    let of_polynomials = (catalogue.protocols.iter())
-        .filter(|(_, family)| *family == Family::Polynomial)
-        .map(|(id, _)| *id);
+    let of_polynomials =
+        (catalogue.protocols.iter()).filter(|(_, family)| *family == Family::Polynomial).map(|(id, _)| *id);
     let ids: Vec<_> = of_polynomials.collect();
     Err(value.error(
         format!("\"{id}\" computes ReLU and takes no polynomial"),
@@ -85,28 +80,21 @@ fn polynomial(table: &Table<'_>) -> Result<Polynomial, ScenarioError> {
         Some(value) => value.as_text(),
     };
     let Some(name) = name else {
-        let precision_bits = precision.map_or(
-            Ok(u64::from(Polynomial::DEFAULT_PRECISION_BITS)),
-            |precision| precision.integer(1..=30),
-        )?;
+        let precision_bits = precision
+            .map_or(Ok(u64::from(Polynomial::DEFAULT_PRECISION_BITS)), |precision| precision.integer(1..=30))?;
         let value = value.expect("without a value there is the default name");
         return explicit(&value, precision_bits as u32);
     };
     if let Some(precision) = precision {
-        return Err(precision.error(
-            format!("the polynomial \"{name}\" has a fixed precision"),
-            "remove it, or list the coefficients",
-        ));
+        return Err(precision
+            .error(format!("the polynomial \"{name}\" has a fixed precision"), "remove it, or list the coefficients"));
     }
     Polynomial::named(name).ok_or_else(|| {
         let names: Vec<_> = Polynomial::NAMED.iter().map(|entry| entry.name).collect();
         let value = value.expect("the default name is known");
         value.error(
             format!("\"{name}\" is unknown"),
-            format!(
-                "{}; or list the coefficients, constant first",
-                catalogue::known(name, &names)
-            ),
+            format!("{}; or list the coefficients, constant first", catalogue::known(name, &names)),
         )
     })
 }
@@ -115,9 +103,6 @@ fn explicit(value: &Value<'_>, precision_bits: u32) -> Result<Polynomial, Scenar
     let elements = value.list()?;
     let coefficients: Result<Vec<_>, _> = elements.iter().map(Value::float).collect();
     Polynomial::from_floats(&coefficients?, precision_bits).map_err(|error| {
-        value.error(
-            error.to_string(),
-            "list the coefficients, constant first, for example [0.1992, 0.5002, 0.1997]",
-        )
+        value.error(error.to_string(), "list the coefficients, constant first, for example [0.1992, 0.5002, 0.1997]")
     })
 }

@@ -66,10 +66,7 @@ impl SearchPath {
         scenario: &Path,
         suitable: fn(&Path) -> bool,
     ) -> Result<DataPath, String> {
-        let found = |found: PathBuf| DataPath {
-            written: written.to_owned(),
-            found,
-        };
+        let found = |found: PathBuf| DataPath { written: written.to_owned(), found };
         if written.is_absolute() {
             return match suitable(written) {
                 true => Ok(found(written.to_owned())),
@@ -109,10 +106,7 @@ mod tests {
         for name in ["beside", "data", "environment"] {
             fs::create_dir(place(name)).expect("created");
         }
-        let search = SearchPath {
-            data: Some(place("data")),
-            environment: Some(place("environment")),
-        };
+        let search = SearchPath { data: Some(place("data")), environment: Some(place("environment")) };
         let find = || {
             let scenario = place("beside").join("x.toml");
             search.find(Path::new("w.bin"), &scenario, Path::is_file)

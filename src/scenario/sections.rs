@@ -42,65 +42,26 @@ pub(super) const TOP: Section = Section {
     ],
 };
 /// Fixed-point format.
-pub(super) const FIXED_POINT: Section = Section {
-    header: "[fixed_point]",
-    keys: &["frac_bits"],
-};
+pub(super) const FIXED_POINT: Section = Section { header: "[fixed_point]", keys: &["frac_bits"] };
 /// Images.
-pub(super) const INPUT: Section = Section {
-    header: "[input]",
-    keys: &["dataset", "path", "split", "images"],
-};
+pub(super) const INPUT: Section = Section { header: "[input]", keys: &["dataset", "path", "split", "images"] };
 /// A network.
-pub(super) const MODEL: Section = Section {
-    header: "[[model]]",
-    keys: &["name", "arch", "weights", "normalize"],
-};
+pub(super) const MODEL: Section = Section { header: "[[model]]", keys: &["name", "arch", "weights", "normalize"] };
 /// Normalisation constants.
-pub(super) const NORMALIZE: Section = Section {
-    header: "normalize = { ... }",
-    keys: &["mean", "std"],
-};
+pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", keys: &["mean", "std"] };
 /// An activation protocol.
-pub(super) const PROTOCOL: Section = Section {
-    header: "[[protocol]]",
-    keys: &["name", "id", "polynomial", "precision_bits"],
-};
+pub(super) const PROTOCOL: Section =
+    Section { header: "[[protocol]]", keys: &["name", "id", "polynomial", "precision_bits"] };
 /// A link.
 pub(super) const LINK: Section = Section {
     header: "[[link]]",
-    keys: &[
-        "name",
-        "model",
-        "rtt",
-        "latency",
-        "bandwidth",
-        "up",
-        "down",
-        "packet_payload",
-        "packet_overhead",
-    ],
+    keys: &["name", "model", "rtt", "latency", "bandwidth", "up", "down", "packet_payload", "packet_overhead"],
 };
 /// What the speedup table compares.
-pub(super) const SPEEDUP: Section = Section {
-    header: "[speedup]",
-    keys: &["subject", "baselines"],
-};
+pub(super) const SPEEDUP: Section = Section { header: "[speedup]", keys: &["subject", "baselines"] };
 /// Limits on memory.
-pub(super) const MEMORY: Section = Section {
-    header: "[memory]",
-    keys: &["in_flight", "material"],
-};
+pub(super) const MEMORY: Section = Section { header: "[memory]", keys: &["in_flight", "material"] };
 
 /// All of them.
-pub(super) const SECTIONS: [&Section; 9] = [
-    &TOP,
-    &FIXED_POINT,
-    &INPUT,
-    &MODEL,
-    &NORMALIZE,
-    &PROTOCOL,
-    &LINK,
-    &SPEEDUP,
-    &MEMORY,
-];
+pub(super) const SECTIONS: [&Section; 9] =
+    [&TOP, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &LINK, &SPEEDUP, &MEMORY];

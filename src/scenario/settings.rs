@@ -73,13 +73,8 @@ pub(super) fn read(top: &Table<'_>) -> Result<Settings, ScenarioError> {
             "write compute = \"measured\", or clock = \"virtual\"",
         ));
     }
-    let fixed_point = top
-        .get("fixed_point")
-        .map(|v| v.table(&FIXED_POINT))
-        .transpose()?;
-    let frac_bits = fixed_point.map_or(Ok(16), |table| {
-        table.read("frac_bits", 16, |v| v.integer(8..=20))
-    })?;
+    let fixed_point = top.get("fixed_point").map(|v| v.table(&FIXED_POINT)).transpose()?;
+    let frac_bits = fixed_point.map_or(Ok(16), |table| table.read("frac_bits", 16, |v| v.integer(8..=20)))?;
     Ok(Settings {
         name: name.to_owned(),
         seed: top.read("seed", 1, |v| v.integer(0..=u64::MAX))?,
@@ -112,20 +107,14 @@ fn compute_scale(top: &Table<'_>, clock: Clock, compute: Compute) -> Result<f64,
     Ok(scale)
 }
 
-pub(super) fn speedup(
-    top: &Table<'_>,
-    protocols: &[Protocol],
-) -> Result<Option<Speedup>, ScenarioError> {
+pub(super) fn speedup(top: &Table<'_>, protocols: &[Protocol]) -> Result<Option<Speedup>, ScenarioError> {
     let names: Vec<_> = protocols.iter().map(|p| p.name.as_str()).collect();
     let others = |subject: &str| {
         let others = names.iter().filter(|name| **name != subject);
         others.map(|name| (*name).to_owned()).collect()
     };
     let Some(section) = top.get("speedup") else {
-        return Ok((names.len() > 1).then(|| Speedup {
-            subject: names[0].to_owned(),
-            baselines: others(names[0]),
-        }));
+        return Ok((names.len() > 1).then(|| Speedup { subject: names[0].to_owned(), baselines: others(names[0]) }));
     };
     let table = section.table(&SPEEDUP)?;
     if names.len() == 1 {
@@ -137,9 +126,7 @@ pub(super) fn speedup(
     let subject = table.read("subject", names[0], |value| {
         let name = value.text()?;
         let known = names.contains(&name);
-        known
-            .then_some(name)
-            .ok_or_else(|| value.unknown_word(name, &names))
+        known.then_some(name).ok_or_else(|| value.unknown_word(name, &names))
     })?;
     let baselines = table.read("baselines", others(subject), |value| {
         let mut baselines: Vec<String> = Vec::new();
@@ -149,10 +136,8 @@ pub(super) fn speedup(
                 return Err(element.unknown_word(name, &names));
             }
             if name == subject {
-                return Err(element.error(
-                    format!("\"{name}\" is the subject"),
-                    "remove it: a protocol is not compared with itself",
-                ));
+                return Err(element
+                    .error(format!("\"{name}\" is the subject"), "remove it: a protocol is not compared with itself"));
             }
             if baselines.iter().any(|listed| listed == name) {
                 return Err(element.error(format!("\"{name}\" is listed twice"), "remove one"));
@@ -164,25 +149,16 @@ pub(super) fn speedup(
         }
         Ok(baselines)
     })?;
-    Ok(Some(Speedup {
-        subject: subject.to_owned(),
-        baselines,
-    }))
+    Ok(Some(Speedup { subject: subject.to_owned(), baselines }))
 }
 
 pub(super) fn memory(top: &Table<'_>) -> Result<MemoryBudget, ScenarioError> {
-    let mut budget = MemoryBudget {
-        in_flight: Bytes(64 << 20),
-        material: Bytes(1 << 30),
-    };
+    let mut budget = MemoryBudget { in_flight: Bytes(64 << 20), material: Bytes(1 << 30) };
     let Some(section) = top.get("memory") else {
         return Ok(budget);
     };
     let table = section.table(&MEMORY)?;
-    for (key, limit) in [
-        ("in_flight", &mut budget.in_flight),
-        ("material", &mut budget.material),
-    ] {
+    for (key, limit) in [("in_flight", &mut budget.in_flight), ("material", &mut budget.material)] {
         if let Some(value) = table.get(key) {
             *limit = value.quantity()?;
             if *limit == Bytes(0) {

@@ -29,10 +29,7 @@ pub(super) struct Value<'a> {
 
 impl<'a> Table<'a> {
     /// The document itself.
-    pub fn document(
-        source: Source<'a>,
-        document: &'a Spanned<DeTable<'a>>,
-    ) -> Result<Self, ScenarioError> {
+    pub fn document(source: Source<'a>, document: &'a Spanned<DeTable<'a>>) -> Result<Self, ScenarioError> {
         Table::new(source, String::new(), 0..0, document.get_ref(), &TOP)
     }
 
@@ -43,13 +40,7 @@ impl<'a> Table<'a> {
         entries: &'a DeTable<'a>,
         section: &'static Section,
     ) -> Result<Self, ScenarioError> {
-        let table = Table {
-            source,
-            path,
-            span,
-            entries,
-            section,
-        };
+        let table = Table { source, path, span, entries, section };
         let unknown = entries.keys().filter(|key| !table.knows(key.get_ref()));
         match unknown.min_by_key(|key| key.span().start) {
             Some(key) => Err(table.unknown(key.span(), key.get_ref())),
@@ -115,11 +106,7 @@ impl<'a> Table<'a> {
     }
 
     /// The tables `[[key]]`, of which there must be one.
-    pub fn entries(
-        &self,
-        key: &str,
-        section: &'static Section,
-    ) -> Result<Vec<Table<'a>>, ScenarioError> {
+    pub fn entries(&self, key: &str, section: &'static Section) -> Result<Vec<Table<'a>>, ScenarioError> {
         let header = section.header;
         let remedy = format!("add at least one {header} section");
         let value = self.get(key).ok_or_else(|| self.missing(key, &remedy))?;
@@ -138,8 +125,7 @@ impl<'a> Table<'a> {
 impl<'a> Value<'a> {
     /// Something is wrong with this value.
     pub fn error(&self, message: impl Into<String>, remedy: impl Into<String>) -> ScenarioError {
-        self.source
-            .error(self.span.clone(), self.key.as_str(), message, remedy)
+        self.source.error(self.span.clone(), self.key.as_str(), message, remedy)
     }
 
     fn mistyped(&self, expected: &str, remedy: impl Into<String>) -> ScenarioError {
@@ -167,9 +153,7 @@ impl<'a> Value<'a> {
 
     /// A string.
     pub fn text(&self) -> Result<&'a str, ScenarioError> {
-        self.value
-            .as_str()
-            .ok_or_else(|| self.mistyped("a string", "write text in double quotes"))
+        self.value.as_str().ok_or_else(|| self.mistyped("a string", "write text in double quotes"))
     }
 
     /// The string, if it is one.
@@ -208,10 +192,7 @@ impl<'a> Value<'a> {
 
     /// `word` is none of `words`.
     pub fn unknown_word(&self, word: &str, words: &[&str]) -> ScenarioError {
-        self.error(
-            format!("\"{word}\" is unknown"),
-            catalogue::known(word, words),
-        )
+        self.error(format!("\"{word}\" is unknown"), catalogue::known(word, words))
     }
 
     /// An integer in `range`.
@@ -233,9 +214,9 @@ impl<'a> Value<'a> {
     pub fn float(&self) -> Result<f64, ScenarioError> {
         let value = match self.value {
             DeValue::Float(float) => float.as_str().parse().ok(),
-            DeValue::Integer(integer) => i128::from_str_radix(integer.as_str(), integer.radix())
-                .ok()
-                .map(|value| value as f64),
+            DeValue::Integer(integer) => {
+                i128::from_str_radix(integer.as_str(), integer.radix()).ok().map(|value| value as f64)
+            }
             _ => None,
         };
         value.ok_or_else(|| self.mistyped("a number", "write for example 1.0"))
@@ -253,8 +234,7 @@ impl<'a> Value<'a> {
             };
             return Err(self.mistyped("a quantity in quotes", remedy));
         };
-        text.parse::<Q>()
-            .map_err(|error| self.error(error.message, error.remedy))
+        text.parse::<Q>().map_err(|error| self.error(error.message, error.remedy))
     }
 
     /// The elements of a list.
@@ -277,13 +257,7 @@ impl<'a> Value<'a> {
             let remedy = format!("write {}", section.header);
             return Err(self.mistyped("a table", remedy));
         };
-        Table::new(
-            self.source,
-            self.key.clone(),
-            self.span.clone(),
-            entries,
-            section,
-        )
+        Table::new(self.source, self.key.clone(), self.span.clone(), entries, section)
     }
 }
 

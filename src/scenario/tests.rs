@@ -25,12 +25,7 @@ fn catalogue() -> Catalogue {
 }
 
 fn read(text: &str) -> Result<Scenario, ScenarioError> {
-    parse(
-        text,
-        Path::new("x.toml"),
-        &SearchPath::default(),
-        &catalogue(),
-    )
+    parse(text, Path::new("x.toml"), &SearchPath::default(), &catalogue())
 }
 
 fn good(text: &str) -> Scenario {
@@ -50,10 +45,7 @@ fn data() -> (TempDir, SearchPath) {
         fs::create_dir_all(path.parent().expect("has one")).expect("created");
         fs::write(path, "").expect("written");
     }
-    let search = SearchPath {
-        data: Some(root.path().to_owned()),
-        environment: None,
-    };
+    let search = SearchPath { data: Some(root.path().to_owned()), environment: None };
     (root, search)
 }
 
@@ -80,10 +72,7 @@ fn every_default() {
         compute: Compute::Measured,
         compute_scale: 1.0,
         frac_bits: 16,
-        input: Input {
-            source: ImageSource::Random,
-            images: 1,
-        },
+        input: Input { source: ImageSource::Random, images: 1 },
         models: vec![Model {
             name: "minionn".to_owned(),
             arch: "minionn".to_owned(),
@@ -105,10 +94,7 @@ fn every_default() {
             packet_overhead: Bytes(0),
         }],
         speedup: None,
-        memory: MemoryBudget {
-            in_flight: Bytes(64 << 20),
-            material: Bytes(1 << 30),
-        },
+        memory: MemoryBudget { in_flight: Bytes(64 << 20), material: Bytes(1 << 30) },
     };
     assert_eq!(good(MINIMAL), expected);
 }
@@ -170,20 +156,14 @@ material = "2 GB"
     assert_eq!(**path, *root.path().join("cifar-10-batches-bin"));
     assert_eq!((*split, scenario.input.images), (Split::Train, 10_000));
     let model = &scenario.models[0];
-    assert_eq!(
-        (model.name.as_str(), model.arch.as_str()),
-        ("a", "resnet20")
-    );
+    assert_eq!((model.name.as_str(), model.arch.as_str()), ("a", "resnet20"));
     let constants = ([0.0, 0.5, 1.0], [0.25, 0.5, 1.0]);
     assert_eq!(model.normalize.mean_and_std(), constants);
     let polynomial = scenario.protocols[0].polynomial.as_ref();
     let polynomial = polynomial.expect("of the polynomial family");
     assert_eq!(polynomial.coefficients, [0, 2, 1]);
     assert_eq!(polynomial.precision_bits, 2);
-    assert_eq!(
-        scenario.protocols[1].function(),
-        crate::protocol::Function::Relu
-    );
+    assert_eq!(scenario.protocols[1].function(), crate::protocol::Function::Relu);
     let link = &scenario.links[0];
     assert_eq!(link.model, "token-bucket");
     assert_eq!(link.latency, Nanos(7), "one way as written");
@@ -192,10 +172,7 @@ material = "2 GB"
     assert_eq!(link.packet_payload, Some(Bytes(1_448)));
     assert_eq!(link.packet_overhead, Bytes(78));
     let speedup = scenario.speedup.expect("stated");
-    assert_eq!(
-        (speedup.subject.as_str(), speedup.baselines),
-        ("gc", vec!["p".to_owned()])
-    );
+    assert_eq!((speedup.subject.as_str(), speedup.baselines), ("gc", vec!["p".to_owned()]));
     assert_eq!(scenario.memory.in_flight, Bytes(1 << 20));
     assert_eq!(scenario.memory.material, Bytes(2_000_000_000));
 }
@@ -206,11 +183,7 @@ fn the_digest_sees_meaning_and_nothing_else() {
     assert_eq!(digest.len(), 64);
     let spelled_out = format!("# a comment\nwarmup = 1\nseed = 0x1{MINIMAL}");
     assert_eq!(good(&spelled_out).digest(), digest);
-    for (from, to) in [
-        ("\"wan\"", "\"lan\""),
-        ("100 ms", "200 ms"),
-        ("name", "seed = 2\nname"),
-    ] {
+    for (from, to) in [("\"wan\"", "\"lan\""), ("100 ms", "200 ms"), ("name", "seed = 2\nname")] {
         let changed = MINIMAL.replacen(from, to, 1);
         assert_ne!(good(&changed).digest(), digest, "{to}");
     }
@@ -281,10 +254,7 @@ fn the_manifest_form_is_readable() {
 fn data_beside_the_scenario_is_found() {
     let (root, _) = data();
     let file = root.path().join("x.toml");
-    let text = MINIMAL.replace(
-        "\"minionn\"",
-        "\"minionn\"\nweights = \"models/aka_resnet20_cifar10.safetensors\"",
-    );
+    let text = MINIMAL.replace("\"minionn\"", "\"minionn\"\nweights = \"models/aka_resnet20_cifar10.safetensors\"");
     fs::write(&file, text).expect("written");
     let scenario = load(&file, &SearchPath::default(), &catalogue());
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));

@@ -44,8 +44,7 @@ impl Kind {
     fn meant(&self, unit: &str) -> Option<&'static str> {
         let other_case = |known: &&(&str, u64)| known.0.eq_ignore_ascii_case(unit);
         let meant = |spelling: &&(&str, &str)| spelling.0.eq_ignore_ascii_case(unit);
-        (self.meant.iter().find(meant).map(|s| s.1))
-            .or_else(|| self.units.iter().find(other_case).map(|known| known.0))
+        (self.meant.iter().find(meant).map(|s| s.1)).or_else(|| self.units.iter().find(other_case).map(|known| known.0))
     }
 
     fn unit_names(&self) -> String {
@@ -65,11 +64,7 @@ impl QuantityError {
     fn no_unit(text: &str, kind: &Kind) -> Self {
         QuantityError {
             message: format!("\"{text}\" has no unit"),
-            remedy: format!(
-                "write for example \"{} {}\"",
-                text.trim(),
-                kind.example_unit
-            ),
+            remedy: format!("write for example \"{} {}\"", text.trim(), kind.example_unit),
         }
     }
 
@@ -132,8 +127,8 @@ pub(super) fn parse(text: &str, kind: &Kind) -> Result<u64, QuantityError> {
     let unknown = || QuantityError::unknown_unit(number, unit, kind);
     let grains = kind.size_of(unit).ok_or_else(unknown)?;
     let scale = decimal.scale();
-    let scaled = (decimal.digits.checked_mul(u128::from(grains)))
-        .ok_or_else(|| QuantityError::too_large(text, kind))?;
+    let scaled =
+        (decimal.digits.checked_mul(u128::from(grains))).ok_or_else(|| QuantityError::too_large(text, kind))?;
     if scaled % scale != 0 {
         return Err(QuantityError::too_fine(text, kind));
     }
@@ -153,18 +148,14 @@ impl Decimal {
     fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits_only = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || fraction.is_empty() || !digits_only(whole) || !digits_only(fraction)
-        {
+        if whole.is_empty() || fraction.is_empty() || !digits_only(whole) || !digits_only(fraction) {
             return None;
         }
         let fraction = fraction.trim_end_matches('0');
         if whole.len() + fraction.len() > Self::MAX_DIGITS {
             return None;
         }
-        Some(Decimal {
-            digits: format!("{whole}{fraction}").parse().ok()?,
-            places: fraction.len() as u32,
-        })
+        Some(Decimal { digits: format!("{whole}{fraction}").parse().ok()?, places: fraction.len() as u32 })
     }
 
     fn scale(&self) -> u128 {

@@ -59,31 +59,13 @@ fn sizes_are_exact() {
 fn wrong_times_say_what_is_right() {
     for (text, expected) in [
         ("100", r#""100" has no unit; write for example "100 ms""#),
-        (
-            "100 msec",
-            r#""msec" is not a unit of time; write "100 ms""#,
-        ),
+        ("100 msec", r#""msec" is not a unit of time; write "100 ms""#),
         ("3 MS", r#""MS" is not a unit of time; write "3 ms""#),
-        (
-            "1 h",
-            r#""h" is not a unit of time; the units are s, ms, us, ns"#,
-        ),
-        (
-            "0.5 ns",
-            r#""0.5 ns" is not a whole number of nanoseconds; round it to a multiple of one nanosecond"#,
-        ),
-        (
-            "-5 ms",
-            r#""-5 ms" is negative; write a time that is zero or more"#,
-        ),
-        (
-            "1,5 ms",
-            r#""1,5 ms" is not a number and a unit of time; write for example "100 ms""#,
-        ),
-        (
-            "18446744073.709551616 s",
-            r#""18446744073.709551616 s" is too large; write for example "100 ms""#,
-        ),
+        ("1 h", r#""h" is not a unit of time; the units are s, ms, us, ns"#),
+        ("0.5 ns", r#""0.5 ns" is not a whole number of nanoseconds; round it to a multiple of one nanosecond"#),
+        ("-5 ms", r#""-5 ms" is negative; write a time that is zero or more"#),
+        ("1,5 ms", r#""1,5 ms" is not a number and a unit of time; write for example "100 ms""#),
+        ("18446744073.709551616 s", r#""18446744073.709551616 s" is too large; write for example "100 ms""#),
     ] {
         assert_eq!(message::<Nanos>(text), expected);
     }
@@ -96,31 +78,16 @@ fn wrong_times_say_what_is_right() {
 #[test]
 fn wrong_rates_say_what_is_right() {
     for (text, expected) in [
-        (
-            "100 Mbps",
-            r#""Mbps" is not a unit of rate; write "100 Mbit/s""#,
-        ),
-        (
-            "7 Gb/s",
-            r#""Gb/s" is not a unit of rate; write "7 Gbit/s""#,
-        ),
-        (
-            "12.5 MB/s",
-            r#""MB/s" counts bytes, but rates are in bits per second; write "100 Mbit/s""#,
-        ),
-        (
-            "1 MiB/s",
-            r#""MiB/s" counts bytes, but rates are in bits per second; write "8.388608 Mbit/s""#,
-        ),
+        ("100 Mbps", r#""Mbps" is not a unit of rate; write "100 Mbit/s""#),
+        ("7 Gb/s", r#""Gb/s" is not a unit of rate; write "7 Gbit/s""#),
+        ("12.5 MB/s", r#""MB/s" counts bytes, but rates are in bits per second; write "100 Mbit/s""#),
+        ("1 MiB/s", r#""MiB/s" counts bytes, but rates are in bits per second; write "8.388608 Mbit/s""#),
         ("10", r#""10" has no unit; write for example "10 Mbit/s""#),
         (
             "0.5 bit/s",
             r#""0.5 bit/s" is not a whole number of bits per second; round it to a multiple of one bit per second"#,
         ),
-        (
-            "18446744073709551615 bit/s",
-            r#""18446744073709551615 bit/s" is too large; write for example "100 Mbit/s""#,
-        ),
+        ("18446744073709551615 bit/s", r#""18446744073709551615 bit/s" is too large; write for example "100 Mbit/s""#),
     ] {
         assert_eq!(message::<BitRate>(text), expected);
     }
@@ -133,10 +100,7 @@ fn wrong_sizes_say_what_is_right() {
         ("64 M", r#""M" is not a unit of size; write "64 MiB""#),
         ("64 mib", r#""mib" is not a unit of size; write "64 MiB""#),
         ("1 kB", r#""kB" is not a unit of size; write "1 KB""#),
-        (
-            "1 Mbit",
-            r#""Mbit" is not a unit of size; the units are TiB, GiB, MiB, KiB, TB, GB, MB, KB, B"#,
-        ),
+        ("1 Mbit", r#""Mbit" is not a unit of size; the units are TiB, GiB, MiB, KiB, TB, GB, MB, KB, B"#),
     ] {
         assert_eq!(message::<Bytes>(text), expected);
     }

@@ -19,53 +19,15 @@ fn refused(place: &Place, arguments: &[&str], texts: &[&str]) {
 #[test]
 fn faults_of_the_scenario_name_line_and_key() {
     for (from, to, texts) in [
-        (
-            "warmup = 0",
-            "warmpu = 0",
-            ["x.toml:3:1: key warmpu", "did you mean \"warmup\"?"],
-        ),
-        (
-            "\"fused\"",
-            "\"fuesd\"",
-            ["x.toml:10:6: key protocol[0].id", "did you mean \"fused\"?"],
-        ),
-        (
-            "\"minionn\"",
-            "\"resnet21\"",
-            [
-                "x.toml:7:8: key model[0].arch",
-                "did you mean \"resnet20\"?",
-            ],
-        ),
-        (
-            "\"100 ms\"",
-            "\"100\"",
-            ["x.toml:14:7: key link[0].rtt", "no unit; write for example"],
-        ),
-        (
-            "\"100 ms\"",
-            "100",
-            ["x.toml:14:7: key link[0].rtt", "a quantity in quotes"],
-        ),
-        (
-            "\"random\"",
-            "\"w.safetensors\"",
-            [
-                "x.toml:8:11: key model[0].weights",
-                "no file \"w.safetensors\"",
-            ],
-        ),
-        (
-            "repetitions = 2",
-            "repetitions = 0",
-            ["x.toml:2:15: key repetitions", "1"],
-        ),
+        ("warmup = 0", "warmpu = 0", ["x.toml:3:1: key warmpu", "did you mean \"warmup\"?"]),
+        ("\"fused\"", "\"fuesd\"", ["x.toml:10:6: key protocol[0].id", "did you mean \"fused\"?"]),
+        ("\"minionn\"", "\"resnet21\"", ["x.toml:7:8: key model[0].arch", "did you mean \"resnet20\"?"]),
+        ("\"100 ms\"", "\"100\"", ["x.toml:14:7: key link[0].rtt", "no unit; write for example"]),
+        ("\"100 ms\"", "100", ["x.toml:14:7: key link[0].rtt", "a quantity in quotes"]),
+        ("\"random\"", "\"w.safetensors\"", ["x.toml:8:11: key model[0].weights", "no file \"w.safetensors\""]),
+        ("repetitions = 2", "repetitions = 0", ["x.toml:2:15: key repetitions", "1"]),
         ("[[link]]", "[[link]", ["x.toml:12", "not valid TOML"]),
-        (
-            "[[link]]",
-            "[input]\ndataset = \"cifar10\"\n[[link]]",
-            ["key input.dataset", "cifar-10-batches-bin"],
-        ),
+        ("[[link]]", "[input]\ndataset = \"cifar10\"\n[[link]]", ["key input.dataset", "cifar-10-batches-bin"]),
     ] {
         refused(&Place::new(&TINY.replacen(from, to, 1)), &[], &texts);
     }
@@ -91,12 +53,7 @@ fn a_file_where_the_results_should_go() {
     }
     assert_eq!(place.read("taken"), "precious");
     let ended = place.command(&["run", "x.toml", "--out", "taken"]);
-    assert_eq!(
-        ended.stderr.matches("os error").count(),
-        1,
-        "said once: {}",
-        ended.stderr
-    );
+    assert_eq!(ended.stderr.matches("os error").count(), 1, "said once: {}", ended.stderr);
 }
 
 #[test]
@@ -118,18 +75,10 @@ fn a_truncated_data_set() {
     std::fs::create_dir(place.path("cifar")).expect("created");
     let batch = place.path("cifar/test_batch.bin");
     std::fs::write(&batch, vec![0; 3_073 + 1_000]).expect("written");
-    let texts = [
-        "x.toml:14:8: key input.path",
-        "test_batch.bin",
-        "record 1 has 1000 bytes",
-    ];
+    let texts = ["x.toml:14:8: key input.path", "test_batch.bin", "record 1 has 1000 bytes"];
     refused(&place, &[], &texts);
     std::fs::write(&batch, vec![0; 3_073]).expect("written");
-    refused(
-        &place,
-        &[],
-        &["x.toml:14:8", "1 images, expected at least 2"],
-    );
+    refused(&place, &[], &["x.toml:14:8", "1 images, expected at least 2"]);
     std::fs::write(&batch, vec![0; 2 * 3_073]).expect("written");
     place.command(&["run", "x.toml"]).expect(0);
     let rows = place.read("results/tiny/runs.csv").lines().count();
@@ -149,15 +98,10 @@ fn minionn() -> Tensors {
         (12, 64, 64, 1),
         (14, 16, 64, 1),
     ];
-    let layers =
-        convolutions.map(|(position, out, input, side)| (position, vec![out, input, side, side]));
+    let layers = convolutions.map(|(position, out, input, side)| (position, vec![out, input, side, side]));
     let layers = layers.into_iter().chain([(17, vec![10, 1_024])]);
     let tensors = layers.flat_map(|(position, shape)| {
-        let bias = (
-            format!("{position}.bias"),
-            vec![shape[0]],
-            vec![0.5; shape[0]],
-        );
+        let bias = (format!("{position}.bias"), vec![shape[0]], vec![0.5; shape[0]]);
         let weights = vec![0.001; shape.iter().product()];
         [(format!("{position}.weight"), shape, weights), bias]
     });
@@ -165,12 +109,7 @@ fn minionn() -> Tensors {
 }
 
 fn file(tensors: &Tensors) -> Vec<u8> {
-    let bytes = |values: &[f32]| {
-        values
-            .iter()
-            .flat_map(|v| v.to_le_bytes())
-            .collect::<Vec<u8>>()
-    };
+    let bytes = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>();
     let data: Vec<_> = tensors.iter().map(|(_, _, values)| bytes(values)).collect();
     let views = tensors.iter().zip(&data).map(|((name, shape, _), data)| {
         let view = TensorView::new(Dtype::F32, shape.clone(), data);
@@ -184,11 +123,7 @@ fn weights_that_are_not_those_of_the_network() {
     let place = Place::new(&TINY.replace("\"random\"", "\"w.safetensors\""));
     let refuse = |bytes: &[u8], texts: &[&str]| {
         std::fs::write(place.path("w.safetensors"), bytes).expect("written");
-        let common = [
-            "x.toml:8:11: key model[0].weights",
-            "`minionn`",
-            "w.safetensors",
-        ];
+        let common = ["x.toml:8:11: key model[0].weights", "`minionn`", "w.safetensors"];
         refused(&place, &[], &[&common, texts].concat());
     };
     let good = file(&minionn());
@@ -199,19 +134,13 @@ fn weights_that_are_not_those_of_the_network() {
 
     let mut tensors = minionn();
     tensors[0].1 = vec![3, 64, 3, 3];
-    refuse(
-        &file(&tensors),
-        &["`0.weight` has shape [3, 64, 3, 3], expected [64, 3, 3, 3]"],
-    );
+    refuse(&file(&tensors), &["`0.weight` has shape [3, 64, 3, 3], expected [64, 3, 3, 3]"]);
     let mut tensors = minionn();
     tensors[3].2[7] = f32::NAN;
     refuse(&file(&tensors), &["`2.bias` holds NaN at index 7"]);
     let mut tensors = minionn();
     tensors[3].2[7] = 1e30;
-    refuse(
-        &file(&tensors),
-        &["conv2", "bias 7 is", "does not fit fixed point"],
-    );
+    refuse(&file(&tensors), &["conv2", "bias 7 is", "does not fit fixed point"]);
     let mut tensors = minionn();
     tensors.remove(5);
     refuse(&file(&tensors), &["`5.bias`", "missing"]);

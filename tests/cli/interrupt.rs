@@ -84,11 +84,7 @@ fn ctrl_c_keeps_what_was_measured() {
     let asked = Instant::now();
     running.signal(Signal::INT);
     let (code, stderr) = running.end();
-    assert!(
-        asked.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        asked.elapsed()
-    );
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
     assert_eq!(code, Some(1), "{stderr}");
 
     let rows = rows(&path);
@@ -97,22 +93,13 @@ fn ctrl_c_keeps_what_was_measured() {
         n => format!("{n} rows were kept in out/runs.csv"),
     };
     assert!(stderr.contains("stopping"), "{stderr}");
-    assert!(
-        stderr.ends_with(&format!("error: interrupted; {kept}\n")),
-        "{stderr}"
-    );
+    assert!(stderr.ends_with(&format!("error: interrupted; {kept}\n")), "{stderr}");
     let expected = 0..rows.len() as u32;
-    assert!(
-        rows.iter().map(|row| row.repetition).eq(expected),
-        "none left out"
-    );
+    assert!(rows.iter().map(|row| row.repetition).eq(expected), "none left out");
     let summary = place.read("out/summary.csv");
     assert!(summary.contains(&format!("tiny,minionn,fused,wan,{},", rows.len())));
     let manifest = json(&place.read("out/manifest.json"));
-    assert!(
-        manifest["finished_at"].is_null(),
-        "not finished: {manifest}"
-    );
+    assert!(manifest["finished_at"].is_null(), "not finished: {manifest}");
 }
 
 #[test]
@@ -160,10 +147,7 @@ fn sudden_death_never_tears_a_file() {
         drop(running);
         most = most.max(rows(&place.path("out/runs.csv")).len());
         let layers = place.path("out/layers.csv");
-        assert!(
-            !layers.exists(),
-            "written at the end, and the end never came"
-        );
+        assert!(!layers.exists(), "written at the end, and the end never came");
     }
     assert!(most > 0, "some of them got as far as writing rows");
 }

@@ -67,11 +67,7 @@ impl Place {
             .output()
             .expect("started");
         let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
-        Ended {
-            code: output.status.code(),
-            stdout: text(output.stdout),
-            stderr: text(output.stderr),
-        }
+        Ended { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
 }
 
@@ -103,12 +99,7 @@ fn every_help_has_an_example() {
         assert!(examples.contains(example), "{arguments:?}: {examples}");
         assert_eq!(help.stderr, "");
     }
-    assert!(
-        longhaul(&["--version"])
-            .expect(0)
-            .stdout
-            .contains("longhaul 0.")
-    );
+    assert!(longhaul(&["--version"]).expect(0).stdout.contains("longhaul 0."));
 }
 
 #[test]
@@ -130,16 +121,9 @@ fn wrong_words_exit_2_and_say_what_would_be_right() {
 
 /// The row with this id has at least these keys; returns it.
 fn listed(what: &str, id: &str, keys: &[&str]) -> Value {
-    let rows = json(
-        &longhaul(&["list", what, "--format", "json"])
-            .expect(0)
-            .stdout,
-    );
+    let rows = json(&longhaul(&["list", what, "--format", "json"]).expect(0).stdout);
     let rows = rows.as_array().expect("a list");
-    for (row, key) in rows
-        .iter()
-        .flat_map(|row| keys.iter().map(move |k| (row, k)))
-    {
+    for (row, key) in rows.iter().flat_map(|row| keys.iter().map(move |k| (row, k))) {
         assert!(!row[*key].is_null(), "{key} in {row}");
     }
     let row = rows.iter().find(|row| row["id"] == id);
@@ -148,27 +132,14 @@ fn listed(what: &str, id: &str, keys: &[&str]) -> Value {
 
 #[test]
 fn the_protocols_are_listed_with_their_costs() {
-    let keys = [
-        "id",
-        "family",
-        "rounds",
-        "online_bytes_per_activation",
-        "offline_bytes_per_activation",
-        "dealer",
-        "exact",
-    ];
+    let keys =
+        ["id", "family", "rounds", "online_bytes_per_activation", "offline_bytes_per_activation", "dealer", "exact"];
     let fused = listed("protocols", "fused", &keys);
     assert_eq!(fused["family"], "polynomial");
-    assert_eq!(
-        (&fused["rounds"], &fused["dealer"]),
-        (&1.into(), &true.into())
-    );
+    assert_eq!((&fused["rounds"], &fused["dealer"]), (&1.into(), &true.into()));
     assert_eq!(fused["online_bytes_per_activation"], 8.0);
     // The client's half of the opening, and the dealer's four pairs of 128-bit powers.
-    assert_eq!(
-        fused["offline_bytes_per_activation"],
-        8.0 + 4.0 * 2.0 * 16.0
-    );
+    assert_eq!(fused["offline_bytes_per_activation"], 8.0 + 4.0 * 2.0 * 16.0);
     let gc = listed("protocols", "gc", &keys);
     assert_eq!(gc["family"], "relu");
     assert_eq!((&gc["rounds"], &gc["dealer"]), (&1.into(), &false.into()));
@@ -216,10 +187,6 @@ fn output_that_cannot_be_written_is_a_failure_unless_nobody_reads_it() {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
     let ended = list(writer.into());
-    assert_eq!(
-        ended.status.code(),
-        Some(0),
-        "as in `longhaul list | head -1`"
-    );
+    assert_eq!(ended.status.code(), Some(0), "as in `longhaul list | head -1`");
     assert!(ended.stderr.is_empty());
 }

@@ -18,12 +18,8 @@ dealer_bytes_client,images,agreements,max_abs_error,overflowed_activations";
 const SPEEDUP: &str = "scenario,model,link,subject,baseline,online_speedup,online_speedup_low,\
 online_speedup_high,total_speedup,bytes_ratio,rounds_ratio";
 /// Every CSV file and its header, in column order; units are part of the names.
-const FILES: [(&str, &str); 4] = [
-    ("runs.csv", RUNS),
-    ("layers.csv", LAYERS),
-    ("summary.csv", SUMMARY),
-    ("speedup.csv", SPEEDUP),
-];
+const FILES: [(&str, &str); 4] =
+    [("runs.csv", RUNS), ("layers.csv", LAYERS), ("summary.csv", SUMMARY), ("speedup.csv", SPEEDUP)];
 
 /// The cell of `column` in the data row `row` of a CSV text.
 fn cell(csv: &str, row: usize, column: &str) -> String {
@@ -36,8 +32,7 @@ fn cell(csv: &str, row: usize, column: &str) -> String {
 
 /// [`TINY`] with a second protocol, so that there is something to compare.
 fn two_protocols() -> String {
-    let square =
-        "[[protocol]]\nid = \"fused\"\nname = \"square\"\npolynomial = [0.1, 0.5, 0.2]\n[[link]]";
+    let square = "[[protocol]]\nid = \"fused\"\nname = \"square\"\npolynomial = [0.1, 0.5, 0.2]\n[[link]]";
     TINY.replace("[[link]]", square)
 }
 
@@ -48,20 +43,13 @@ fn a_run_writes_every_file_and_prints_a_table() {
     for text in ["tiny: minionn over wan", "fused", "2/2"] {
         assert!(ended.stdout.contains(text), "{text}: {}", ended.stdout);
     }
-    assert_eq!(
-        ended.stderr,
-        "2 executions planned\nresults in results/tiny\n"
-    );
+    assert_eq!(ended.stderr, "2 executions planned\nresults in results/tiny\n");
     for (name, header) in FILES {
         let csv = place.read(format!("results/tiny/{name}"));
         assert_eq!(csv.lines().next(), Some(header), "{name}");
     }
     let files = std::fs::read_dir(place.path("results/tiny")).expect("a folder");
-    assert_eq!(
-        files.count(),
-        5,
-        "four tables, the manifest, nothing left over"
-    );
+    assert_eq!(files.count(), 5, "four tables, the manifest, nothing left over");
 
     let manifest = json(&place.read("results/tiny/manifest.json"));
     assert_eq!(manifest["tool"], "longhaul");
@@ -91,18 +79,11 @@ fn the_figures_are_those_of_the_protocol() {
     let expected = format!("{}.{:09}", nanos / 1_000_000_000, nanos % 1_000_000_000);
     assert_eq!(cell(&runs, 1, "online_s"), expected);
     assert_eq!(cell(&runs, 1, "online_floor_s"), expected);
-    for unmeasured in [
-        "online_server_compute_s",
-        "online_client_compute_s",
-        "label",
-    ] {
+    for unmeasured in ["online_server_compute_s", "online_client_compute_s", "label"] {
         assert_eq!(cell(&runs, 1, unmeasured), "", "{unmeasured}");
     }
     assert_eq!(cell(&runs, 1, "overflowed_activations"), "0");
-    assert_eq!(
-        cell(&runs, 1, "prediction"),
-        cell(&runs, 1, "reference_prediction")
-    );
+    assert_eq!(cell(&runs, 1, "prediction"), cell(&runs, 1, "reference_prediction"));
     let error: f64 = cell(&runs, 1, "max_abs_error").parse().expect("a number");
     assert!(error > 0.0 && error < 0.01, "{error}");
     let digests = [0, 1].map(|row| cell(&runs, row, "transcript_blake3"));
@@ -112,24 +93,17 @@ fn the_figures_are_those_of_the_protocol() {
 #[test]
 fn json_holds_numbers() {
     let place = Place::new(&two_protocols());
-    let ended = place
-        .command(&["run", "x.toml", "--format", "json"])
-        .expect(0);
+    let ended = place.command(&["run", "x.toml", "--format", "json"]).expect(0);
     let printed = json(&ended.stdout);
     let summary = printed["summary"].as_array().expect("a list");
     assert_eq!(summary.len(), 2);
     let csv = place.read("results/tiny/summary.csv");
-    let seconds = cell(&csv, 0, "online_s_median")
-        .parse::<f64>()
-        .expect("a number");
+    let seconds = cell(&csv, 0, "online_s_median").parse::<f64>().expect("a number");
     assert_eq!(summary[0]["online_s_median"], seconds);
     assert_eq!(summary[0]["protocol"], "fused");
     assert!(summary[0]["online_server_compute_s_median"].is_null());
     let speedup = &printed["speedup"][0];
-    assert_eq!(
-        (&speedup["subject"], &speedup["baseline"]),
-        (&"fused".into(), &"square".into())
-    );
+    assert_eq!((&speedup["subject"], &speedup["baseline"]), (&"fused".into(), &"square".into()));
     assert_eq!(speedup["online_speedup"], 1.0, "the same bytes and rounds");
 }
 
@@ -158,18 +132,13 @@ fn a_network_that_leaves_the_ring_has_no_prediction() {
     let ended = place.command(&["run", "x.toml"]).expect(0);
     let runs = place.read("results/tiny/runs.csv");
     for row in [0, 1] {
-        let overflowed: u64 = cell(&runs, row, "overflowed_activations")
-            .parse()
-            .expect("a count");
+        let overflowed: u64 = cell(&runs, row, "overflowed_activations").parse().expect("a count");
         assert!(overflowed > 0);
         assert_eq!(cell(&runs, row, "prediction"), "");
         assert_eq!(cell(&runs, row, "max_abs_error"), "");
         assert_ne!(cell(&runs, row, "reference_prediction"), "");
     }
-    let warning = ended
-        .stderr
-        .lines()
-        .find_map(|line| line.strip_prefix("warning: "));
+    let warning = ended.stderr.lines().find_map(|line| line.strip_prefix("warning: "));
     let warning = warning.expect("a warning");
     assert!(warning.contains("model `minionn`"), "{warning}");
     assert!(warning.contains("of layer `act"), "{warning}");

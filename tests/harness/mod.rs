@@ -1,13 +1,9 @@
 //! One activation layer between real parties: what every activation test runs.
-#![allow(
-    dead_code,
-    reason = "each test binary uses its own part of the harness"
-)]
+#![allow(dead_code, reason = "each test binary uses its own part of the harness")]
 
 use longhaul::crypto::Seed;
 use longhaul::link::{
-    ClockMode, ComputeMode, Execution, LinkConfig, LinkParameters, Party, PartyFailure, Phase,
-    find_model, run_parties,
+    ClockMode, ComputeMode, Execution, LinkConfig, LinkParameters, Party, PartyFailure, Phase, find_model, run_parties,
 };
 use longhaul::protocol::activation::{ActivationSpec, Family, ProtocolEntry};
 use longhaul::protocol::{Dealer, Function, MaterialStore, Polynomial, ProtocolError, Session};
@@ -39,20 +35,14 @@ pub fn wan() -> LinkConfig {
 pub fn function_for(entry: &ProtocolEntry) -> Function {
     match entry.family {
         Family::Relu => Function::Relu,
-        Family::Polynomial => Function::Polynomial(Polynomial {
-            coefficients: vec![322, 512, 160, 0, -3],
-            precision_bits: 10,
-        }),
+        Family::Polynomial => {
+            Function::Polynomial(Polynomial { coefficients: vec![322, 512, 160, 0, -3], precision_bits: 10 })
+        }
     }
 }
 
 pub fn spec(entry: &ProtocolEntry, elements: usize) -> ActivationSpec {
-    ActivationSpec {
-        function: function_for(entry),
-        elements,
-        input_bits: 2 * FRAC_BITS,
-        output_bits: FRAC_BITS,
-    }
+    ActivationSpec { function: function_for(entry), elements, input_bits: 2 * FRAC_BITS, output_bits: FRAC_BITS }
 }
 
 pub type LayerRun = Execution<Vec<u64>, Vec<u64>, ()>;
@@ -66,11 +56,7 @@ pub fn run_layer(
     seed: Seed,
     link: &LinkConfig,
 ) -> Result<LayerRun, PartyFailure<ProtocolError>> {
-    let server_share: Vec<u64> = y
-        .iter()
-        .zip(client_share)
-        .map(|(y, c)| y.wrapping_sub(*c))
-        .collect();
+    let server_share: Vec<u64> = y.iter().zip(client_share).map(|(y, c)| y.wrapping_sub(*c)).collect();
     let party = |endpoint: &mut _, share: Vec<u64>| {
         let mut session = Session::new(endpoint, seed, MaterialStore::new(1 << 30));
         let mut activator = entry.protocol.setup(&mut session)?;
@@ -94,11 +80,7 @@ pub fn run_layer(
 
 /// The opened result in real numbers.
 pub fn opened(run: &LayerRun) -> Vec<f64> {
-    run.server
-        .iter()
-        .zip(&run.client)
-        .map(|(s, c)| longhaul::ring::decode(s.wrapping_add(*c), FRAC_BITS))
-        .collect()
+    run.server.iter().zip(&run.client).map(|(s, c)| longhaul::ring::decode(s.wrapping_add(*c), FRAC_BITS)).collect()
 }
 
 /// Chi-square of byte values against the uniform distribution, in standard deviations above the mean.
@@ -107,20 +89,12 @@ pub fn chi_square_sigmas(bytes: impl Iterator<Item = u8>) -> f64 {
     bytes.for_each(|b| counts[b as usize] += 1);
     let total: u64 = counts.iter().sum();
     let expected = total as f64 / 256.0;
-    assert!(
-        expected >= 20.0,
-        "too few bytes ({total}) for a chi-square test"
-    );
-    let chi: f64 = counts
-        .iter()
-        .map(|&c| (c as f64 - expected).powi(2) / expected)
-        .sum();
+    assert!(expected >= 20.0, "too few bytes ({total}) for a chi-square test");
+    let chi: f64 = counts.iter().map(|&c| (c as f64 - expected).powi(2) / expected).sum();
     (chi - 255.0) / (2.0f64 * 255.0).sqrt()
 }
 
 pub fn received(run: &LayerRun, by: Party, from: Party, phase: Phase) -> Vec<u8> {
-    let messages = run.captured[by as usize]
-        .iter()
-        .filter(|m| m.from == from && m.phase == phase);
+    let messages = run.captured[by as usize].iter().filter(|m| m.from == from && m.phase == phase);
     messages.flat_map(|m| m.bytes.iter().copied()).collect()
 }

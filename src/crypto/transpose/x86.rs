@@ -31,9 +31,7 @@ pub(super) fn avx2() -> Option<Kernel> {
 fn transpose_gfni(tile: &Tile, out: &mut [Block; COLUMNS]) {
     // Qword `c`, byte `7 - r` takes byte `c` of row `r`; the affine map reads its matrix from the
     // last byte to the first, and applied to the unit vectors returns the matrix transposed.
-    let order = load(&std::array::from_fn(|c| {
-        0x0008_1018_2028_3038 + c as u64 * 0x0101_0101_0101_0101
-    }));
+    let order = load(&std::array::from_fn(|c| 0x0008_1018_2028_3038 + c as u64 * 0x0101_0101_0101_0101));
     let unit_vectors = _mm512_set1_epi64(0x8040_2010_0804_0201_u64 as i64);
     let mut stripes = [[_mm512_setzero_si512(); 16]; WORDS];
     for (group, rows) in tile.0.as_chunks::<8>().0.iter().enumerate() {

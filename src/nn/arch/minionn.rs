@@ -35,20 +35,12 @@ fn build(source: &mut dyn WeightSource) -> Result<Graph, NnError> {
     let mut b = GraphBuilder::new(CIFAR10_SHAPE);
     let mut x = b.input();
     for (position, kernel, out_c, pooled) in CONVOLUTIONS {
-        let conv = Conv {
-            out_c,
-            kernel,
-            stride: 1,
-            padding: kernel / 2,
-        };
+        let conv = Conv { out_c, kernel, stride: 1, padding: kernel / 2 };
         let name = format!("conv{position}");
         x = conv_with_bias(&mut b, source, (&name, &position.to_string()), x, conv)?;
         x = b.activation(&format!("act{}", position + 1), x)?;
         if pooled {
-            let op = Op::AvgPool {
-                kernel: 2,
-                stride: 2,
-            };
+            let op = Op::AvgPool { kernel: 2, stride: 2 };
             x = b.push(&format!("pool{}", position + 2), op, &[x])?;
         }
     }
@@ -70,9 +62,6 @@ mod tests {
         assert_eq!(graph.parameters(), weights + 6 * 64 + 16 + 10);
         let sizes = [65_536, 65_536, 16_384, 16_384, 4096, 4096, 1024];
         assert_eq!(graph.activation_sizes(), sizes);
-        assert_eq!(
-            (graph.activation_layers(), graph.activations()),
-            (7, 173_056)
-        );
+        assert_eq!((graph.activation_layers(), graph.activations()), (7, 173_056));
     }
 }

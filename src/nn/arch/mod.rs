@@ -57,8 +57,7 @@ impl Architecture {
     /// The network with random weights, every activation layer seeing inputs of zero mean and unit variance
     /// on random images normalised in this way; the same on every machine.
     pub fn random(&self, seed: u64, normalization: &Normalization) -> Graph {
-        let mut graph =
-            (self.build)(&mut RandomWeights::new(seed)).expect("random weights always fit");
+        let mut graph = (self.build)(&mut RandomWeights::new(seed)).expect("random weights always fit");
         let mut images = uniform_images(self.input, seed, "calibration", CALIBRATION_IMAGES);
         for image in &mut images {
             normalization.apply(&mut image.pixels);
@@ -112,10 +111,7 @@ mod tests {
     fn files_give_the_same_network_and_must_be_complete() {
         let file = tempfile::NamedTempFile::new().unwrap();
         for architecture in all() {
-            let mut recorder = Recorder {
-                inner: RandomWeights::new(9),
-                tensors: Vec::new(),
-            };
+            let mut recorder = Recorder { inner: RandomWeights::new(9), tensors: Vec::new() };
             let expected = (architecture.build)(&mut recorder).unwrap();
             let mut tensors = recorder.tensors;
             write(file.path(), &tensors);
@@ -148,12 +144,7 @@ mod tests {
         for architecture in all() {
             let graph = (architecture.build)(&mut RandomWeights::new(1)).unwrap();
             graph.validate().unwrap();
-            assert_eq!(
-                graph.input_shape(),
-                architecture.input,
-                "{}",
-                architecture.id
-            );
+            assert_eq!(graph.input_shape(), architecture.input, "{}", architecture.id);
             assert_eq!(graph.classes(), architecture.classes, "{}", architecture.id);
         }
     }

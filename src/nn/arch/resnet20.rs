@@ -57,11 +57,7 @@ fn basic_block(
     let shortcut = if stride == 1 {
         input
     } else {
-        let op = Op::PadShortcut {
-            stride,
-            before: planes / 4,
-            after: planes / 4,
-        };
+        let op = Op::PadShortcut { stride, before: planes / 4, after: planes / 4 };
         b.push(&part("shortcut"), op, &[input])?
     };
     let x = b.push(&part("add"), Op::Add, &[x, shortcut])?;
@@ -69,12 +65,7 @@ fn basic_block(
 }
 
 fn conv3x3(out_c: usize, stride: usize) -> Conv {
-    Conv {
-        out_c,
-        kernel: 3,
-        stride,
-        padding: 1,
-    }
+    Conv { out_c, kernel: 3, stride, padding: 1 }
 }
 
 #[cfg(test)]
@@ -90,10 +81,7 @@ mod tests {
         let biases = 7 * 16 + 6 * 32 + 6 * 64;
         assert_eq!(graph.parameters(), 9 * pairs + biases + 64 * 10 + 10);
         let sizes = graph.activation_sizes();
-        assert_eq!(
-            (graph.activation_layers(), graph.activations()),
-            (19, 188_416)
-        );
+        assert_eq!((graph.activation_layers(), graph.activations()), (19, 188_416));
         assert_eq!(sizes[..7], [16_384; 7]);
         assert_eq!(sizes[7..13], [8192; 6]);
         assert_eq!(sizes[13..], [4096; 6]);

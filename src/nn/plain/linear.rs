@@ -190,10 +190,7 @@ mod tests {
     }
 
     fn random_f32(seed: u64, label: &str, count: usize) -> Vec<f32> {
-        random(seed, label, count)
-            .into_iter()
-            .map(|v| v as f32)
-            .collect()
+        random(seed, label, count).into_iter().map(|v| v as f32).collect()
     }
 
     proptest! {
@@ -218,10 +215,7 @@ mod tests {
 
     #[test]
     fn dense_equals_its_definition() {
-        let shape = LinearShape::Dense {
-            inputs: 37,
-            outputs: 19,
-        };
+        let shape = LinearShape::Dense { inputs: 37, outputs: 19 };
         let weights = random_f32(5, "weights", shape.weights());
         let bias = random_f32(5, "bias", 19);
         let input = random(5, "input", 37);

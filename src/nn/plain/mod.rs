@@ -22,11 +22,7 @@ impl SlotRecord {
     fn of(values: &[f64], range_limit: f64) -> SlotRecord {
         let mut record = SlotRecord::default();
         for value in values {
-            let magnitude = if value.is_nan() {
-                f64::INFINITY
-            } else {
-                value.abs()
-            };
+            let magnitude = if value.is_nan() { f64::INFINITY } else { value.abs() };
             record.max_abs = record.max_abs.max(magnitude);
             record.outside += u64::from(magnitude >= range_limit || magnitude.is_infinite());
         }
@@ -76,11 +72,7 @@ pub fn forward(graph: &Graph, input: &[f64], functions: &[Function], range_limit
         slots[slot] = SlotRecord::of(values, range_limit);
     });
     let logits_range = SlotRecord::of(&logits, range_limit);
-    Trace {
-        logits,
-        slots,
-        logits_range,
-    }
+    Trace { logits, slots, logits_range }
 }
 
 /// Like [`forward`], but shows every slot's pre-activations to `observe` and returns only the logits.
@@ -106,8 +98,7 @@ pub fn forward_observed(
                 activate(&functions[slot], operands[0])
             }
             _ => {
-                let shapes: Vec<TensorShape> =
-                    node.inputs.iter().map(|&i| graph.nodes[i].shape).collect();
+                let shapes: Vec<TensorShape> = node.inputs.iter().map(|&i| graph.nodes[i].shape).collect();
                 evaluate(node, &shapes, &operands)
             }
         };
@@ -122,34 +113,16 @@ pub fn forward_observed(
 }
 
 /// One node's result, for every operation but the input and the activations.
-pub(in crate::nn) fn evaluate(
-    node: &Node,
-    shapes: &[TensorShape],
-    operands: &[&[f64]],
-) -> Vec<f64> {
+pub(in crate::nn) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&[f64]]) -> Vec<f64> {
     match &node.op {
-        Op::Linear {
-            shape,
-            weights,
-            bias,
-        } => linear::apply(shape, weights, bias, operands[0]),
-        Op::AvgPool { kernel, stride } => avg_pool(
-            operands[0],
-            shapes[0],
-            node.shape,
-            (*kernel, *kernel),
-            *stride,
-        ),
+        Op::Linear { shape, weights, bias } => linear::apply(shape, weights, bias, operands[0]),
+        Op::AvgPool { kernel, stride } => avg_pool(operands[0], shapes[0], node.shape, (*kernel, *kernel), *stride),
         Op::GlobalAvgPool => {
             let window = (shapes[0].h, shapes[0].w);
             avg_pool(operands[0], shapes[0], node.shape, window, 1)
         }
-        Op::Add => (operands[0].iter().zip(operands[1]))
-            .map(|(a, b)| a + b)
-            .collect(),
-        Op::PadShortcut { stride, before, .. } => {
-            pad_shortcut(operands[0], shapes[0], node.shape, *stride, *before)
-        }
+        Op::Add => (operands[0].iter().zip(operands[1])).map(|(a, b)| a + b).collect(),
+        Op::PadShortcut { stride, before, .. } => pad_shortcut(operands[0], shapes[0], node.shape, *stride, *before),
         Op::Flatten => operands[0].to_vec(),
         Op::Input | Op::Activation { .. } => unreachable!("the caller evaluates {}", node.name),
     }
@@ -161,11 +134,7 @@ pub(in crate::nn) fn activate(function: &Function, values: &[f64]) -> Vec<f64> {
         return values.iter().map(|&x| function.eval(x)).collect();
     };
     let unit = (-f64::from(polynomial.precision_bits)).exp2();
-    let scaled = polynomial
-        .coefficients
-        .iter()
-        .rev()
-        .map(|&c| c as f64 * unit);
+    let scaled = polynomial.coefficients.iter().rev().map(|&c| c as f64 * unit);
     let scaled: Vec<f64> = scaled.collect();
     let horner = |x: &f64| scaled.iter().fold(0.0, |acc, c| acc * x + c);
     values.iter().map(horner).collect()
@@ -193,13 +162,7 @@ fn avg_pool(
     output
 }
 
-fn pad_shortcut(
-    input: &[f64],
-    from: TensorShape,
-    to: TensorShape,
-    stride: usize,
-    before: usize,
-) -> Vec<f64> {
+fn pad_shortcut(input: &[f64], from: TensorShape, to: TensorShape, stride: usize, before: usize) -> Vec<f64> {
     let mut output = vec![0.0; to.elements()];
     for (pixel, values) in output.chunks_exact_mut(to.c).enumerate() {
         let source = (pixel / to.w * stride) * from.w + pixel % to.w * stride;
@@ -229,20 +192,11 @@ mod tests {
     fn pooling_shortcut_and_add_by_hand() {
         // Pixels (y, x) = 10 y + x, second channel 100 more; 3 x 2 pixels.
         let shape = TensorShape { h: 3, w: 2, c: 2 };
-        let image = [
-            0.0, 100.0, 1.0, 101.0, 10.0, 110.0, 11.0, 111.0, 20.0, 120.0, 21.0, 121.0,
-        ];
-        let pool = Op::AvgPool {
-            kernel: 2,
-            stride: 1,
-        };
+        let image = [0.0, 100.0, 1.0, 101.0, 10.0, 110.0, 11.0, 111.0, 20.0, 120.0, 21.0, 121.0];
+        let pool = Op::AvgPool { kernel: 2, stride: 1 };
         assert_eq!(run(pool, shape, &[&image]), [5.5, 105.5, 15.5, 115.5]);
         assert_eq!(run(Op::GlobalAvgPool, shape, &[&image]), [10.5, 110.5]);
-        let shortcut = Op::PadShortcut {
-            stride: 2,
-            before: 1,
-            after: 2,
-        };
+        let shortcut = Op::PadShortcut { stride: 2, before: 1, after: 2 };
         let expected = [0.0, 0.0, 100.0, 0.0, 0.0, 0.0, 20.0, 120.0, 0.0, 0.0];
         assert_eq!(run(shortcut, shape, &[&image]), expected);
         assert_eq!(run(Op::Add, shape, &[&image, &image])[11], 242.0);
@@ -255,10 +209,7 @@ mod tests {
         b.activation("second", x).unwrap();
         let graph = b.finish().unwrap();
         // x^2, then ReLU.
-        let square = Function::Polynomial(Polynomial {
-            coefficients: vec![0, 0, 4],
-            precision_bits: 2,
-        });
+        let square = Function::Polynomial(Polynomial { coefficients: vec![0, 0, 4], precision_bits: 2 });
         let functions = [square, Function::Relu];
         let trace = forward(&graph, &[1.0, -3.0, 2.0, -0.5], &functions, 2.0);
         assert_eq!(trace.logits, [1.0, 9.0, 4.0, 0.25]);
@@ -274,10 +225,8 @@ mod tests {
 
     #[test]
     fn activations_agree_with_the_function() {
-        let polynomial = Function::Polynomial(Polynomial {
-            coefficients: vec![13_055, 32_781, 13_088, -77],
-            precision_bits: 16,
-        });
+        let polynomial =
+            Function::Polynomial(Polynomial { coefficients: vec![13_055, 32_781, 13_088, -77], precision_bits: 16 });
         let values: Vec<f64> = (-50..50).map(|i| f64::from(i) * 0.173).collect();
         for function in [polynomial, Function::Relu] {
             let expected: Vec<f64> = values.iter().map(|&x| function.eval(x)).collect();
@@ -287,11 +236,8 @@ mod tests {
 
     #[test]
     fn predictions_skip_nan() {
-        let trace = |logits: &[f64]| Trace {
-            logits: logits.to_vec(),
-            slots: Vec::new(),
-            logits_range: SlotRecord::default(),
-        };
+        let trace =
+            |logits: &[f64]| Trace { logits: logits.to_vec(), slots: Vec::new(), logits_range: SlotRecord::default() };
         assert_eq!(trace(&[f64::NAN, -1.0, 3.0, 3.0]).prediction(), Some(2));
         assert_eq!(trace(&[f64::NAN]).prediction(), None);
     }

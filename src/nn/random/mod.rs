@@ -54,9 +54,7 @@ mod tests {
     #[test]
     fn weights_are_the_same_on_every_machine() {
         let digest = |seed| {
-            let graph = arch::find("resnet20")
-                .unwrap()
-                .random(seed, &Normalization::NONE);
+            let graph = arch::find("resnet20").unwrap().random(seed, &Normalization::NONE);
             let mut hasher = blake3::Hasher::new();
             for node in &graph.nodes {
                 if let Op::Linear { weights, bias, .. } = &node.op {

@@ -17,15 +17,8 @@ pub(super) struct Affine {
 impl Affine {
     /// Gives the first tensor zero mean and this variance.
     pub(super) fn standardising(moments: &Moments, variance: f64) -> Affine {
-        let scale = if moments.is_constant() {
-            1.0
-        } else {
-            (variance / moments.variance[0]).sqrt()
-        };
-        Affine {
-            scale,
-            shift: -scale * moments.mean[0],
-        }
+        let scale = if moments.is_constant() { 1.0 } else { (variance / moments.variance[0]).sqrt() };
+        Affine { scale, shift: -scale * moments.mean[0] }
     }
 }
 
@@ -42,10 +35,7 @@ pub(super) fn fit_branch(moments: &Moments) -> Affine {
         let root = (covariance * covariance + branch * (1.0 - shortcut)).sqrt();
         (root - covariance) / branch
     };
-    Affine {
-        scale,
-        shift: -(moments.mean[1] + scale * moments.mean[0]),
-    }
+    Affine { scale, shift: -(moments.mean[1] + scale * moments.mean[0]) }
 }
 
 /// Means, variances and covariance of two tensors over one channel's pixels in all images.
@@ -101,19 +91,12 @@ mod tests {
 
     #[test]
     fn the_quadratic_gives_unit_variance() {
-        let moments = Moments {
-            mean: [2.0, 0.25],
-            variance: [4.0, 0.5],
-            covariance: -0.75,
-        };
+        let moments = Moments { mean: [2.0, 0.25], variance: [4.0, 0.5], covariance: -0.75 };
         let Affine { scale, shift } = fit_branch(&moments);
         let sum = 4.0 * scale * scale + 2.0 * -0.75 * scale + 0.5;
         assert!((sum - 1.0).abs() < 1e-12 && scale > 0.0, "{scale}");
         assert!((scale * 2.0 + shift + 0.25).abs() < 1e-12);
-        let large = Moments {
-            variance: [4.0, 1.7],
-            ..moments
-        };
+        let large = Moments { variance: [4.0, 1.7], ..moments };
         let expected = (SMALL_BRANCH / 4.0).sqrt();
         assert_eq!(fit_branch(&large).scale, expected);
     }

@@ -25,8 +25,7 @@ pub fn normalise(graph: &mut Graph, images: &[Image]) {
     let mut values: Vec<Batch> = vec![Batch::new(); graph.nodes.len()];
     for id in 0..=last {
         let mut result = evaluate(graph, id, &values, images);
-        let feeds_activation =
-            (users[id].iter()).any(|&user| matches!(graph.nodes[user].op, Op::Activation { .. }));
+        let feeds_activation = (users[id].iter()).any(|&user| matches!(graph.nodes[user].op, Op::Activation { .. }));
         match graph.nodes[id].op {
             Op::Linear { .. } if feeds_activation => {
                 standardise(graph, id, &mut result, 1.0);
@@ -54,9 +53,7 @@ fn evaluate(graph: &Graph, id: NodeId, values: &[Batch], images: &[Image]) -> Ba
     let node = &graph.nodes[id];
     let shapes: Vec<TensorShape> = node.inputs.iter().map(|&i| graph.nodes[i].shape).collect();
     let one = |(image, picture): (usize, &Image)| {
-        let operands: Vec<&[f64]> = (node.inputs.iter())
-            .map(|&i| values[i][image].as_slice())
-            .collect();
+        let operands: Vec<&[f64]> = (node.inputs.iter()).map(|&i| values[i][image].as_slice()).collect();
         match node.op {
             Op::Input => picture.pixels.clone(),
             Op::Activation { .. } => plain::activate(&Function::Relu, operands[0]),
@@ -68,9 +65,7 @@ fn evaluate(graph: &Graph, id: NodeId, values: &[Batch], images: &[Image]) -> Ba
 
 /// Adjusts the residual branch of the sum `id` and its values.
 fn normalise_sum(graph: &mut Graph, id: NodeId, users: &[Vec<NodeId>], values: &mut [Batch]) {
-    let adjustable = |operand: NodeId| {
-        users[operand] == [id] && matches!(graph.nodes[operand].op, Op::Linear { .. })
-    };
+    let adjustable = |operand: NodeId| users[operand] == [id] && matches!(graph.nodes[operand].op, Op::Linear { .. });
     let [left, right] = graph.nodes[id].inputs[..] else {
         unreachable!("a sum has two operands");
     };
@@ -94,9 +89,8 @@ fn normalise_sum(graph: &mut Graph, id: NodeId, users: &[Vec<NodeId>], values: &
 /// Gives every channel of a linear layer zero mean and this variance.
 fn standardise(graph: &mut Graph, id: NodeId, values: &mut [Vec<f64>], variance: f64) {
     let channels = graph.nodes[id].shape.c;
-    let adjustments: Vec<Affine> = (0..channels)
-        .map(|c| Affine::standardising(&Moments::of(values, values, channels, c), variance))
-        .collect();
+    let adjustments: Vec<Affine> =
+        (0..channels).map(|c| Affine::standardising(&Moments::of(values, values, channels, c), variance)).collect();
     apply_to_layer(graph, id, &adjustments);
     apply_to_values(values, &adjustments);
 }
@@ -114,12 +108,7 @@ fn scale_logits(graph: &mut Graph, id: NodeId, values: &[Vec<f64>]) {
 
 /// Changes a linear layer so that each output channel is mapped by its adjustment.
 fn apply_to_layer(graph: &mut Graph, id: NodeId, adjustments: &[Affine]) {
-    let Op::Linear {
-        shape,
-        weights,
-        bias,
-    } = &mut graph.nodes[id].op
-    else {
+    let Op::Linear { shape, weights, bias } = &mut graph.nodes[id].op else {
         unreachable!("only linear layers are adjusted");
     };
     let channels = adjustments.len();
@@ -170,10 +159,8 @@ mod tests {
             Op::Activation { .. } => Some(node.shape.c),
             _ => None,
         });
-        let moments = slots
-            .iter()
-            .zip(channels)
-            .map(|(batch, n)| (0..n).map(|c| Moments::of(batch, batch, n, c)).collect());
+        let moments =
+            slots.iter().zip(channels).map(|(batch, n)| (0..n).map(|c| Moments::of(batch, batch, n, c)).collect());
         (moments.collect(), logits)
     }
 
@@ -196,11 +183,7 @@ mod tests {
                     }
                 }
                 let variance = Moments::of(&logits, &logits, 1, 0).variance[0];
-                assert!(
-                    (0.5..=1.5).contains(&variance),
-                    "{}: {variance}",
-                    architecture.id
-                );
+                assert!((0.5..=1.5).contains(&variance), "{}: {variance}", architecture.id);
             }
         }
     }
@@ -209,12 +192,7 @@ mod tests {
     fn projection_block() -> Graph {
         let mut b = GraphBuilder::new(TensorShape { h: 8, w: 8, c: 3 });
         let mut source = RandomWeights::new(6);
-        let conv = |kernel: usize| Conv {
-            out_c: 5,
-            kernel,
-            stride: 1,
-            padding: kernel / 2,
-        };
+        let conv = |kernel: usize| Conv { out_c: 5, kernel, stride: 1, padding: kernel / 2 };
         let first = conv_with_bias(&mut b, &mut source, ("first", "0"), 0, conv(3)).unwrap();
         let act = b.activation("act", first).unwrap();
         let branch = conv_with_bias(&mut b, &mut source, ("branch", "1"), act, conv(3)).unwrap();
@@ -247,10 +225,7 @@ mod tests {
         bias.fill(0.0);
         let (slots, _) = measure(&graph, &images);
         for moments in &slots[1] {
-            assert!(
-                (moments.variance[0] - PROJECTION).abs() < 1e-5,
-                "{moments:?}"
-            );
+            assert!((moments.variance[0] - PROJECTION).abs() < 1e-5, "{moments:?}");
         }
     }
 }

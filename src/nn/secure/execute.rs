@@ -33,15 +33,7 @@ pub type Inference = Execution<(), Vec<f64>, ()>;
 /// # Errors
 /// The first party's failure.
 pub fn infer(query: &Query) -> Result<Inference, PartyFailure<ProtocolError>> {
-    let &Query {
-        plan,
-        weights,
-        image,
-        protocol,
-        link,
-        seed,
-        material_bytes,
-    } = query;
+    let &Query { plan, weights, image, protocol, link, seed, material_bytes } = query;
     run_parties(
         link,
         |endpoint| {
@@ -120,16 +112,12 @@ impl<'a, 'e> Walk<'a, 'e> {
     }
 
     fn share(&self, value: ValueId) -> &[u64] {
-        self.shares[value]
-            .as_deref()
-            .expect("steps come after the steps that make their operands")
+        self.shares[value].as_deref().expect("steps come after the steps that make their operands")
     }
 
     fn take_or_clone(&mut self, index: usize, value: ValueId) -> Vec<u64> {
         if self.last_uses[index].contains(&value) {
-            self.shares[value]
-                .take()
-                .expect("steps come after the steps that make their operands")
+            self.shares[value].take().expect("steps come after the steps that make their operands")
         } else {
             self.share(value).to_vec()
         }
@@ -142,9 +130,7 @@ impl<'a, 'e> Walk<'a, 'e> {
 
     fn activate(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
         let share = self.take_or_clone(index, step.inputs[0]);
-        let material = self.material[index]
-            .take()
-            .expect("the offline part of the step made it");
+        let material = self.material[index].take().expect("the offline part of the step made it");
         self.shares[step.output] = Some(material.online(&mut self.session, share)?);
         Ok(())
     }
@@ -174,11 +160,7 @@ impl<'a, 'e> Server<'a, 'e> {
         for layer in &weights.layers {
             linear::send_masked_weights(&mut walk.session, &layer.weights)?;
         }
-        Ok(Server {
-            walk,
-            weights,
-            products: vec![None; plan.linears.len()],
-        })
+        Ok(Server { walk, weights, products: vec![None; plan.linears.len()] })
     }
 }
 
@@ -188,23 +170,12 @@ impl Party for Server<'_, '_> {
     }
 
     fn offline(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
-        let Walk {
-            session,
-            activator,
-            material,
-            plan,
-            ..
-        } = &mut self.walk;
+        let Walk { session, activator, material, plan, .. } = &mut self.walk;
         match &step.kind {
             StepKind::Linear { index } => {
-                self.products[*index] = Some(linear::server_product(
-                    session,
-                    plan.linears[*index].outputs(),
-                )?)
+                self.products[*index] = Some(linear::server_product(session, plan.linears[*index].outputs())?)
             }
-            StepKind::Activation { spec } => {
-                material[index] = Some(activator.preprocess(session, spec, &[])?)
-            }
+            StepKind::Activation { spec } => material[index] = Some(activator.preprocess(session, spec, &[])?),
             StepKind::Remask | StepKind::Local(_) | StepKind::Reveal => {}
         }
         Ok(())
@@ -219,20 +190,13 @@ impl Party for Server<'_, '_> {
                     // The image: the client holds all of it.
                     None => vec![0; self.walk.plan.values[input].shape.elements()],
                 };
-                self.walk.shares[step.output] =
-                    Some(linear::remask(&mut self.walk.session, share, &[])?);
+                self.walk.shares[step.output] = Some(linear::remask(&mut self.walk.session, share, &[])?);
             }
             StepKind::Linear { index } => {
                 let layer = &self.weights.layers[*index];
-                let v = self.products[*index]
-                    .take()
-                    .expect("the offline part of the step made it");
-                self.walk.shares[step.output] = Some(linear::server_apply(
-                    &layer.packed,
-                    &layer.bias,
-                    self.walk.share(step.inputs[0]),
-                    v,
-                ));
+                let v = self.products[*index].take().expect("the offline part of the step made it");
+                self.walk.shares[step.output] =
+                    Some(linear::server_apply(&layer.packed, &layer.bias, self.walk.share(step.inputs[0]), v));
             }
             StepKind::Activation { .. } => self.walk.activate(index, step)?,
             StepKind::Local(op) => self.walk.local(step, op),
@@ -267,10 +231,7 @@ impl<'a, 'e> Client<'a, 'e> {
             )));
         }
         let encoded = encode_slice(image, plan.frac_bits).map_err(|index| {
-            ProtocolError::Input(format!(
-                "value {index} of the image, {}, does not fit fixed point",
-                image[index]
-            ))
+            ProtocolError::Input(format!("value {index} of the image, {}, does not fit fixed point", image[index]))
         })?;
         let mut walk = Walk::new(session, plan, protocol)?;
         walk.shares[0] = Some(encoded);
@@ -279,11 +240,7 @@ impl<'a, 'e> Client<'a, 'e> {
             .iter()
             .map(|shape| linear::recv_masked_weights(&mut walk.session, shape))
             .collect::<Result<_, _>>()?;
-        Ok(Client {
-            walk,
-            masked_weights,
-            logits: Vec::new(),
-        })
+        Ok(Client { walk, masked_weights, logits: Vec::new() })
     }
 
     fn is_known(&self, step: &Step) -> bool {
@@ -304,18 +261,13 @@ impl Party for Client<'_, '_> {
                 walk.shares[step.output] = Some(linear::recv_mask(&mut walk.session, n)?);
             }
             StepKind::Linear { index } => {
-                let r = walk.shares[step.inputs[0]]
-                    .as_deref()
-                    .expect("a linear layer reads a re-masked value");
+                let r = walk.shares[step.inputs[0]].as_deref().expect("a linear layer reads a re-masked value");
                 let u = linear::client_product(&mut walk.session, &self.masked_weights[*index], r)?;
                 walk.shares[step.output] = Some(u);
             }
             StepKind::Activation { spec } => {
-                let share = walk.shares[step.inputs[0]]
-                    .as_deref()
-                    .expect("an activation reads a value known offline");
-                walk.material[index] =
-                    Some(walk.activator.preprocess(&mut walk.session, spec, share)?);
+                let share = walk.shares[step.inputs[0]].as_deref().expect("an activation reads a value known offline");
+                walk.material[index] = Some(walk.activator.preprocess(&mut walk.session, spec, share)?);
             }
             StepKind::Local(op) if self.is_known(step) => self.walk.local(step, op),
             StepKind::Local(_) | StepKind::Reveal => {}
@@ -327,12 +279,8 @@ impl Party for Client<'_, '_> {
         match &step.kind {
             StepKind::Remask => {
                 let share = self.walk.take_or_clone(index, step.inputs[0]);
-                let Walk {
-                    session, shares, ..
-                } = &mut self.walk;
-                let r = shares[step.output]
-                    .as_deref()
-                    .expect("the offline part of the step made it");
+                let Walk { session, shares, .. } = &mut self.walk;
+                let r = shares[step.output].as_deref().expect("the offline part of the step made it");
                 linear::remask(session, share, r)?;
             }
             StepKind::Linear { .. } => {}
@@ -360,34 +308,23 @@ fn deal(
     protocol: &dyn ActivationProtocol,
 ) -> Result<(), ProtocolError> {
     let mut dealer = Dealer::new(endpoint, seed);
-    let a = plan
-        .linears
-        .iter()
-        .map(|shape| linear::deal_weights(&mut dealer, shape))
-        .collect::<Result<Vec<_>, _>>()?;
+    let a = plan.linears.iter().map(|shape| linear::deal_weights(&mut dealer, shape)).collect::<Result<Vec<_>, _>>()?;
     let mut masks: Vec<Option<Vec<u64>>> = vec![None; plan.values.len()];
     let last_uses = plan.last_uses();
     for (index, step) in plan.steps.iter().enumerate() {
         dealer.enter(Phase::Offline, step.layer)?;
         match &step.kind {
             StepKind::Remask => {
-                masks[step.output] = Some(linear::deal_mask(
-                    &mut dealer,
-                    plan.values[step.output].shape.elements(),
-                )?)
+                masks[step.output] = Some(linear::deal_mask(&mut dealer, plan.values[step.output].shape.elements())?)
             }
             StepKind::Linear { index } => {
-                let r = masks[step.inputs[0]]
-                    .as_deref()
-                    .expect("a linear layer reads a re-masked value");
+                let r = masks[step.inputs[0]].as_deref().expect("a linear layer reads a re-masked value");
                 linear::deal_product(&mut dealer, &a[*index], r)?;
             }
             StepKind::Activation { spec } => protocol.deal(&mut dealer, spec)?,
             StepKind::Local(_) | StepKind::Reveal => {}
         }
-        last_uses[index]
-            .iter()
-            .for_each(|&value| masks[value] = None);
+        last_uses[index].iter().for_each(|&value| masks[value] = None);
     }
     Ok(())
 }

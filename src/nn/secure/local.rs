@@ -6,88 +6,46 @@ use crate::nn::graph::TensorShape;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LocalOp {
     /// Sum over windows times a constant.
-    SumPool {
-        input: TensorShape,
-        kernel: (usize, usize),
-        stride: usize,
-        factor: u64,
-    },
+    SumPool { input: TensorShape, kernel: (usize, usize), stride: usize, factor: u64 },
     /// Sum of two values after lifting each by so many bits.
     Add { lift: [u32; 2] },
     /// Every `stride`-th pixel, zero channels before and after.
-    PadShortcut {
-        input: TensorShape,
-        stride: usize,
-        before: usize,
-        after: usize,
-    },
+    PadShortcut { input: TensorShape, stride: usize, before: usize, after: usize },
 }
 
 impl LocalOp {
     pub(super) fn apply(&self, operands: &[&[u64]]) -> Vec<u64> {
         match *self {
-            LocalOp::SumPool {
-                input,
-                kernel,
-                stride,
-                factor,
-            } => sum_pool(input, kernel, stride, factor, operands[0]),
+            LocalOp::SumPool { input, kernel, stride, factor } => sum_pool(input, kernel, stride, factor, operands[0]),
             LocalOp::Add { lift } => {
                 let pairs = operands[0].iter().zip(operands[1]);
-                pairs
-                    .map(|(a, b)| (a << lift[0]).wrapping_add(b << lift[1]))
-                    .collect()
+                pairs.map(|(a, b)| (a << lift[0]).wrapping_add(b << lift[1])).collect()
             }
-            LocalOp::PadShortcut {
-                input,
-                stride,
-                before,
-                after,
-            } => pad_shortcut(input, stride, before, after, operands[0]),
+            LocalOp::PadShortcut { input, stride, before, after } => {
+                pad_shortcut(input, stride, before, after, operands[0])
+            }
         }
     }
 }
 
-fn sum_pool(
-    input: TensorShape,
-    kernel: (usize, usize),
-    stride: usize,
-    factor: u64,
-    x: &[u64],
-) -> Vec<u64> {
-    let (out_h, out_w) = (
-        (input.h - kernel.0) / stride + 1,
-        (input.w - kernel.1) / stride + 1,
-    );
+fn sum_pool(input: TensorShape, kernel: (usize, usize), stride: usize, factor: u64, x: &[u64]) -> Vec<u64> {
+    let (out_h, out_w) = ((input.h - kernel.0) / stride + 1, (input.w - kernel.1) / stride + 1);
     let mut output = vec![0u64; out_h * out_w * input.c];
     for (pixel, sums) in output.chunks_exact_mut(input.c).enumerate() {
         let (top, left) = (pixel / out_w * stride, pixel % out_w * stride);
         for row in top..top + kernel.0 {
             let start = (row * input.w + left) * input.c;
             for values in x[start..start + kernel.1 * input.c].chunks_exact(input.c) {
-                sums.iter_mut()
-                    .zip(values)
-                    .for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
+                sums.iter_mut().zip(values).for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
             }
         }
-        sums.iter_mut()
-            .for_each(|sum| *sum = sum.wrapping_mul(factor));
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(factor));
     }
     output
 }
 
-fn pad_shortcut(
-    input: TensorShape,
-    stride: usize,
-    before: usize,
-    after: usize,
-    x: &[u64],
-) -> Vec<u64> {
-    let (out_h, out_w, out_c) = (
-        input.h.div_ceil(stride),
-        input.w.div_ceil(stride),
-        before + input.c + after,
-    );
+fn pad_shortcut(input: TensorShape, stride: usize, before: usize, after: usize, x: &[u64]) -> Vec<u64> {
+    let (out_h, out_w, out_c) = (input.h.div_ceil(stride), input.w.div_ceil(stride), before + input.c + after);
     let mut output = vec![0; out_h * out_w * out_c];
     for (pixel, channels) in output.chunks_exact_mut(out_c).enumerate() {
         let start = ((pixel / out_w) * stride * input.w + (pixel % out_w) * stride) * input.c;
@@ -106,49 +64,20 @@ mod tests {
 
     #[test]
     fn pools_sum_windows() {
-        let pooled = LocalOp::SumPool {
-            input: INPUT,
-            kernel: (2, 2),
-            stride: 2,
-            factor: 1,
-        }
-        .apply(&[&X]);
-        assert_eq!(
-            pooled,
-            [
-                1 + 3 + 10 + 30,
-                2 + 4 + 20 + 40,
-                5 + 7 + 50 + 70,
-                6 + 8 + 60 + 80
-            ]
-        );
-        let global = LocalOp::SumPool {
-            input: INPUT,
-            kernel: (2, 4),
-            stride: 1,
-            factor: 3,
-        }
-        .apply(&[&X]);
+        let pooled = LocalOp::SumPool { input: INPUT, kernel: (2, 2), stride: 2, factor: 1 }.apply(&[&X]);
+        assert_eq!(pooled, [1 + 3 + 10 + 30, 2 + 4 + 20 + 40, 5 + 7 + 50 + 70, 6 + 8 + 60 + 80]);
+        let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, factor: 3 }.apply(&[&X]);
         assert_eq!(global, [3 * (16 + 160), 3 * (20 + 200)]);
     }
 
     #[test]
     fn shortcuts_subsample_and_pad_channels() {
-        let padded = LocalOp::PadShortcut {
-            input: INPUT,
-            stride: 2,
-            before: 1,
-            after: 2,
-        }
-        .apply(&[&X]);
+        let padded = LocalOp::PadShortcut { input: INPUT, stride: 2, before: 1, after: 2 }.apply(&[&X]);
         assert_eq!(padded, [0, 1, 2, 0, 0, 0, 5, 6, 0, 0]);
     }
 
     #[test]
     fn additions_lift_the_coarser_operand() {
-        assert_eq!(
-            LocalOp::Add { lift: [4, 0] }.apply(&[&[1, u64::MAX], &[5, 1]]),
-            [21, u64::MAX - 14]
-        );
+        assert_eq!(LocalOp::Add { lift: [4, 0] }.apply(&[&[1, u64::MAX], &[5, 1]]), [21, u64::MAX - 14]);
     }
 }

@@ -16,9 +16,7 @@ use crate::ring::{LinearShape, PackedWeights, encode_slice};
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
     /// A weight or bias does not fit the ring.
-    #[error(
-        "{node}: {what} {index} is {value}, which does not fit fixed point with {bits} fractional bits"
-    )]
+    #[error("{node}: {what} {index} is {value}, which does not fit fixed point with {bits} fractional bits")]
     Range {
         /// Node.
         node: String,
@@ -148,9 +146,7 @@ impl Plan {
     pub(super) fn last_uses(&self) -> Vec<Vec<ValueId>> {
         let mut last = vec![None; self.values.len()];
         for (index, step) in self.steps.iter().enumerate() {
-            step.inputs
-                .iter()
-                .for_each(|&value| last[value] = Some(index));
+            step.inputs.iter().for_each(|&value| last[value] = Some(index));
         }
         let mut freed = vec![Vec::new(); self.steps.len()];
         for (value, step) in last.into_iter().enumerate() {
@@ -172,16 +168,9 @@ pub fn lower(
     frac_bits: u32,
     protocol: &dyn ActivationProtocol,
 ) -> Result<(Plan, ServerWeights), PlanError> {
-    let slots = graph
-        .nodes
-        .iter()
-        .filter(|node| matches!(node.op, Op::Activation { .. }))
-        .count();
+    let slots = graph.nodes.iter().filter(|node| matches!(node.op, Op::Activation { .. })).count();
     if slots != functions.len() {
-        return Err(PlanError::Slots {
-            expected: slots,
-            actual: functions.len(),
-        });
+        return Err(PlanError::Slots { expected: slots, actual: functions.len() });
     }
     let mut lowering = Lowering::new(graph, functions, frac_bits, protocol);
     for id in 0..graph.nodes.len() {
@@ -241,84 +230,45 @@ impl<'a> Lowering<'a> {
             values: Vec::new(),
             steps: Vec::new(),
         };
-        Lowering {
-            graph,
-            functions,
-            protocol,
-            plan,
-            weights: Vec::new(),
-            value_of: Vec::new(),
-            linear_reader,
-        }
+        Lowering { graph, functions, protocol, plan, weights: Vec::new(), value_of: Vec::new(), linear_reader }
     }
 
-    fn push(
-        &mut self,
-        kind: StepKind,
-        inputs: Vec<ValueId>,
-        layer: usize,
-        value: Value,
-    ) -> ValueId {
+    fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
         self.plan.values.push(value);
         let output = self.plan.values.len() - 1;
-        self.plan.steps.push(Step {
-            kind,
-            inputs,
-            output,
-            layer: layer as u32,
-        });
+        self.plan.steps.push(Step { kind, inputs, output, layer: layer as u32 });
         output
     }
 
     fn remask(&mut self, value: ValueId, layer: usize) -> ValueId {
-        let masked = Value {
-            known: true,
-            ..self.plan.values[value]
-        };
+        let masked = Value { known: true, ..self.plan.values[value] };
         self.push(StepKind::Remask, vec![value], layer, masked)
     }
 
     /// Linear layers read directly re-masked tensors, because the dealer must know the mask.
     fn remask_if_needed(&mut self, id: usize, value: ValueId) -> ValueId {
         match self.linear_reader[id] {
-            Some(reader) if !matches!(self.graph.nodes[id].op, Op::Flatten) => {
-                self.remask(value, reader)
-            }
+            Some(reader) if !matches!(self.graph.nodes[id].op, Op::Flatten) => self.remask(value, reader),
             _ => value,
         }
     }
 
     fn node(&mut self, id: usize) -> Result<ValueId, PlanError> {
         let node = &self.graph.nodes[id];
-        let inputs: Vec<ValueId> = node
-            .inputs
-            .iter()
-            .map(|&input| self.value_of[input])
-            .collect();
-        let value = |bits, known| Value {
-            shape: node.shape,
-            bits,
-            known,
-        };
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|&input| self.value_of[input]).collect();
+        let value = |bits, known| Value { shape: node.shape, bits, known };
         match &node.op {
             Op::Input => {
                 self.plan.values.push(value(self.plan.frac_bits, false));
                 Ok(self.plan.values.len() - 1)
             }
             Op::Flatten => {
-                let view = Value {
-                    shape: node.shape,
-                    ..self.plan.values[inputs[0]]
-                };
+                let view = Value { shape: node.shape, ..self.plan.values[inputs[0]] };
                 // A view: the same share under another shape.
                 self.plan.values[inputs[0]] = view;
                 Ok(inputs[0])
             }
-            Op::Linear {
-                shape,
-                weights,
-                bias,
-            } => self.linear(id, inputs[0], shape, weights, bias),
+            Op::Linear { shape, weights, bias } => self.linear(id, inputs[0], shape, weights, bias),
             Op::Activation { slot } => self.activation(id, *slot, inputs[0]),
             Op::AvgPool { kernel, stride } => self.pool(id, inputs[0], *kernel, *stride),
             Op::GlobalAvgPool => {
@@ -326,24 +276,10 @@ impl<'a> Lowering<'a> {
                 self.pool_rect(id, inputs[0], (side.h, side.w), 1)
             }
             Op::Add => self.add(id, inputs[0], inputs[1]),
-            Op::PadShortcut {
-                stride,
-                before,
-                after,
-            } => {
+            Op::PadShortcut { stride, before, after } => {
                 let input = self.plan.values[inputs[0]];
-                let op = LocalOp::PadShortcut {
-                    input: input.shape,
-                    stride: *stride,
-                    before: *before,
-                    after: *after,
-                };
-                Ok(self.push(
-                    StepKind::Local(op),
-                    inputs,
-                    id,
-                    value(input.bits, input.known),
-                ))
+                let op = LocalOp::PadShortcut { input: input.shape, stride: *stride, before: *before, after: *after };
+                Ok(self.push(StepKind::Local(op), inputs, id, value(input.bits, input.known)))
             }
         }
     }
@@ -369,84 +305,40 @@ impl<'a> Lowering<'a> {
                 bits,
             })
         };
-        let (weights, bias) = (
-            encode("weight", weights, frac_bits)?,
-            encode("bias", bias, bits)?,
-        );
+        let (weights, bias) = (encode("weight", weights, frac_bits)?, encode("bias", bias, bits)?);
         let packed = PackedWeights::pack(shape, &weights);
-        self.weights.push(ServerLayer {
-            weights,
-            packed,
-            bias,
-        });
+        self.weights.push(ServerLayer { weights, packed, bias });
         self.plan.linears.push(*shape);
         let index = self.plan.linears.len() - 1;
-        Ok(self.push(
-            StepKind::Linear { index },
-            vec![input],
-            id,
-            Value {
-                shape: node.shape,
-                bits,
-                known: true,
-            },
-        ))
+        Ok(self.push(StepKind::Linear { index }, vec![input], id, Value { shape: node.shape, bits, known: true }))
     }
 
     fn checked_bits(&self, id: usize, bits: u32) -> Result<u32, PlanError> {
-        if bits > 52 {
-            Err(PlanError::Scale {
-                node: self.graph.nodes[id].name.clone(),
-                bits,
-            })
-        } else {
-            Ok(bits)
-        }
+        if bits > 52 { Err(PlanError::Scale { node: self.graph.nodes[id].name.clone(), bits }) } else { Ok(bits) }
     }
 
     fn activation(&mut self, id: usize, slot: usize, input: ValueId) -> Result<ValueId, PlanError> {
         let node = &self.graph.nodes[id];
-        let input = if self.plan.values[input].known {
-            input
-        } else {
-            self.remask(input, id)
-        };
+        let input = if self.plan.values[input].known { input } else { self.remask(input, id) };
         let spec = ActivationSpec {
             function: self.functions[slot].clone(),
             elements: node.shape.elements(),
             input_bits: self.plan.values[input].bits,
             output_bits: self.plan.frac_bits,
         };
-        let refuse = |reason| {
-            Err(PlanError::Activation {
-                node: node.name.clone(),
-                reason,
-            })
-        };
+        let refuse = |reason| Err(PlanError::Activation { node: node.name.clone(), reason });
         if spec.input_bits <= spec.output_bits {
-            return refuse(
-                "an activation must follow a linear layer (there is nothing to truncate)".into(),
-            );
+            return refuse("an activation must follow a linear layer (there is nothing to truncate)".into());
         }
         if let Err(reason) = self.protocol.supports(&spec) {
             return refuse(reason);
         }
         self.plan.range_limits[slot] = (62.0 - spec.input_bits as f64).exp2();
-        let output = Value {
-            shape: node.shape,
-            bits: spec.output_bits,
-            known: false,
-        };
+        let output = Value { shape: node.shape, bits: spec.output_bits, known: false };
         Ok(self.push(StepKind::Activation { spec }, vec![input], id, output))
     }
 
-    fn pool(
-        &mut self,
-        id: usize,
-        input: ValueId,
-        kernel: usize,
-        stride: usize,
-    ) -> Result<ValueId, PlanError> {
+    fn pool(&mut self, id: usize, input: ValueId, kernel: usize, stride: usize) -> Result<ValueId, PlanError> {
         self.pool_rect(id, input, (kernel, kernel), stride)
     }
 
@@ -464,83 +356,39 @@ impl<'a> Lowering<'a> {
         let (factor, more_bits) = if divisor.is_power_of_two() {
             (1, divisor.trailing_zeros())
         } else {
-            (
-                ((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64,
-                self.plan.frac_bits,
-            )
+            (((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64, self.plan.frac_bits)
         };
         let bits = self.checked_bits(id, from.bits + more_bits)?;
-        let op = LocalOp::SumPool {
-            input: from.shape,
-            kernel,
-            stride,
-            factor,
-        };
-        let output = Value {
-            shape: self.graph.nodes[id].shape,
-            bits,
-            known: from.known,
-        };
+        let op = LocalOp::SumPool { input: from.shape, kernel, stride, factor };
+        let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
         Ok(self.push(StepKind::Local(op), vec![input], id, output))
     }
 
     fn add(&mut self, id: usize, a: ValueId, b: ValueId) -> Result<ValueId, PlanError> {
         // One known and one unknown operand would make the sum unknown: mask the unknown one.
         let (known_a, known_b) = (self.plan.values[a].known, self.plan.values[b].known);
-        let a = if !known_a && known_b {
-            self.remask(a, id)
-        } else {
-            a
-        };
-        let b = if known_a && !known_b {
-            self.remask(b, id)
-        } else {
-            b
-        };
+        let a = if !known_a && known_b { self.remask(a, id) } else { a };
+        let b = if known_a && !known_b { self.remask(b, id) } else { b };
         let (left, right) = (self.plan.values[a], self.plan.values[b]);
         let bits = left.bits.max(right.bits);
-        let op = LocalOp::Add {
-            lift: [bits - left.bits, bits - right.bits],
-        };
-        Ok(self.push(
-            StepKind::Local(op),
-            vec![a, b],
-            id,
-            Value {
-                shape: left.shape,
-                bits,
-                known: left.known,
-            },
-        ))
+        let op = LocalOp::Add { lift: [bits - left.bits, bits - right.bits] };
+        Ok(self.push(StepKind::Local(op), vec![a, b], id, Value { shape: left.shape, bits, known: left.known }))
     }
 
     fn finish(mut self) -> Result<(Plan, ServerWeights), PlanError> {
-        let logits = *self
-            .value_of
-            .last()
-            .expect("a graph has at least its input");
+        let logits = *self.value_of.last().expect("a graph has at least its input");
         let layer = self.graph.nodes.len();
         let value = self.plan.values[logits];
-        self.plan
-            .range_limits
-            .push((63.0 - value.bits as f64).exp2());
+        self.plan.range_limits.push((63.0 - value.bits as f64).exp2());
         self.push(StepKind::Reveal, vec![logits], layer, value);
-        Ok((
-            self.plan,
-            ServerWeights {
-                layers: self.weights,
-            },
-        ))
+        Ok((self.plan, ServerWeights { layers: self.weights }))
     }
 }
 
 fn kind(op: &Op) -> &'static str {
     match op {
         Op::Input => "input",
-        Op::Linear {
-            shape: LinearShape::Conv2d(_),
-            ..
-        } => "conv2d",
+        Op::Linear { shape: LinearShape::Conv2d(_), .. } => "conv2d",
         Op::Linear { .. } => "linear",
         Op::Activation { .. } => "activation",
         Op::AvgPool { .. } => "avg_pool",

@@ -70,16 +70,8 @@ impl ActivationProtocol for Fused {
         let n = spec.elements as u64;
         let degree = polynomial(spec).degree() as u64;
         Cost {
-            offline: PhaseCost {
-                rounds: 2,
-                up: 8 * n,
-                down: 0,
-            },
-            online: PhaseCost {
-                rounds: 1,
-                up: 0,
-                down: 8 * n,
-            },
+            offline: PhaseCost { rounds: 2, up: 8 * n, down: 0 },
+            online: PhaseCost { rounds: 1, up: 0, down: 8 * n },
             dealer_server: 16,
             dealer_client: 16 + 32 * degree * n,
             ..Cost::default()
@@ -149,11 +141,7 @@ impl Activator for Fused {
         let (half, received, powers);
         if session.is_server() {
             let mut own = session.recv_dealt(16)?.prg();
-            half = own
-                .words::<u64>(n)
-                .into_iter()
-                .map(|r| r.wrapping_add(OFFSET))
-                .collect();
+            half = own.words::<u64>(n).into_iter().map(|r| r.wrapping_add(OFFSET)).collect();
             powers = own.words(words);
             received = session.recv_words(n)?;
         } else {
@@ -163,21 +151,12 @@ impl Activator for Fused {
             session.send_words(&own)?;
             (half, received, powers) = (own, Vec::new(), dealt.words(words));
         }
-        Ok(Box::new(FusedMaterial {
-            spec: spec.clone(),
-            half,
-            received,
-            powers,
-        }))
+        Ok(Box::new(FusedMaterial { spec: spec.clone(), half, received, powers }))
     }
 }
 
 impl Material for FusedMaterial {
-    fn online(
-        self: Box<Self>,
-        session: &mut Session,
-        mut share: Vec<u64>,
-    ) -> Result<Vec<u64>, ProtocolError> {
+    fn online(self: Box<Self>, session: &mut Session, mut share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let mut opened = self.half;
         if session.is_server() {
             add_into(&mut opened, &share);
@@ -211,12 +190,7 @@ impl Evaluator {
             .enumerate()
             .map(|(k, &c)| ((c as i128) << ((degree - k as u32) * spec.output_bits)) as u128);
         let total_bits = degree * spec.output_bits + polynomial.precision_bits;
-        Evaluator {
-            scaled: scaled.collect(),
-            shift: spec.shift(),
-            final_shift: total_bits - spec.output_bits,
-            party,
-        }
+        Evaluator { scaled: scaled.collect(), shift: spec.shift(), final_shift: total_bits - spec.output_bits, party }
     }
 
     /// `output[i]` becomes the party's share for `opened[i]`, with `2 d` shared powers per element.
@@ -236,17 +210,8 @@ impl Evaluator {
     }
 
     /// `N = D + 1` coefficients; constants so that the loops unroll.
-    fn run_degree<const D: usize, const N: usize>(
-        &self,
-        opened: &[u64],
-        powers: &[u128],
-        output: &mut [u64],
-    ) {
-        let scaled: [u128; N] = self
-            .scaled
-            .as_slice()
-            .try_into()
-            .expect("chosen by the number of coefficients");
+    fn run_degree<const D: usize, const N: usize>(&self, opened: &[u64], powers: &[u128], output: &mut [u64]) {
+        let scaled: [u128; N] = self.scaled.as_slice().try_into().expect("chosen by the number of coefficients");
         for (i, (&opened, output)) in opened.iter().zip(output).enumerate() {
             let (x, wrapped) = truncated_opening(opened, self.shift);
             let start = (2 * i + wrapped as usize) * D;
@@ -255,11 +220,7 @@ impl Evaluator {
             let mut sum = if self.party == Party::Server { a[0] } else { 0 };
             for (j, &share) in powers[start..start + D].iter().enumerate() {
                 let term = a[j + 1].wrapping_mul(share);
-                sum = if j % 2 == 0 {
-                    sum.wrapping_sub(term)
-                } else {
-                    sum.wrapping_add(term)
-                };
+                sum = if j % 2 == 0 { sum.wrapping_sub(term) } else { sum.wrapping_add(term) };
             }
             *output = self.truncate(sum);
         }

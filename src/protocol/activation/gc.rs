@@ -73,21 +73,9 @@ impl ActivationProtocol for Gc {
         let n = spec.elements as u64;
         let gates = 63 + (63 - spec.shift() as u64) + 63;
         Cost {
-            setup: PhaseCost {
-                rounds: 2,
-                up: 32,
-                down: 32 * 128,
-            },
-            offline: PhaseCost {
-                rounds: 2,
-                up: 1024 * n,
-                down: 32 + (32 * gates + 8) * n,
-            },
-            online: PhaseCost {
-                rounds: 1,
-                up: 0,
-                down: 1024 * n,
-            },
+            setup: PhaseCost { rounds: 2, up: 32, down: 32 * 128 },
+            offline: PhaseCost { rounds: 2, up: 1024 * n, down: 32 + (32 * gates + 8) * n },
+            online: PhaseCost { rounds: 1, up: 0, down: 1024 * n },
             ..Cost::default()
         }
     }
@@ -97,17 +85,12 @@ impl ActivationProtocol for Gc {
         if session.is_server() {
             let (ot, points) = IknpSender::from_base(&mut rng, &session.recv(POINT_BYTES)?)?;
             session.send(points)?;
-            return Ok(Box::new(Garbler {
-                delta: ot.delta(),
-                ot,
-            }));
+            return Ok(Box::new(Garbler { delta: ot.delta(), ot }));
         }
         let (base, point) = BaseSender::new(&mut rng);
         session.send(point.to_vec())?;
         let points = session.recv(BASE_OTS * POINT_BYTES)?;
-        Ok(Box::new(Evaluator {
-            ot: IknpReceiver::from_base(base, &points)?,
-        }))
+        Ok(Box::new(Evaluator { ot: IknpReceiver::from_base(base, &points)? }))
     }
 
     fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {
@@ -146,48 +129,27 @@ impl Activator for Garbler {
         let masks = rng.words::<u64>(n);
         session.send([hash_key, mask_key].concat())?;
         let circuit = relu_circuit(spec.shift());
-        let (mut mask_labels, mut server_labels) =
-            (Prg::from_key(mask_key), Prg::from_key(zero_labels));
+        let (mut mask_labels, mut server_labels) = (Prg::from_key(mask_key), Prg::from_key(zero_labels));
         let mut first = 0;
         for size in chunks(n) {
-            let client0 = self
-                .ot
-                .extend(size * BITS, &session.recv(size * LABEL_BYTES)?)?;
+            let client0 = self.ot.extend(size * BITS, &session.recv(size * LABEL_BYTES)?)?;
             let server0 = server_labels.words::<Block>(size * BITS);
             let mut mask0 = mask_labels.words::<Block>(size * BITS);
             offset_by_bits(&mut mask0, &masks[first..first + size], self.delta);
-            let garbling = Garbling {
-                circuit: &circuit,
-                key: hash_key,
-                first_instance: first as u64,
-            };
+            let garbling = Garbling { circuit: &circuit, key: hash_key, first_instance: first as u64 };
             let mut message = vec![0u8; garbling.table_bytes(size)];
             let mut outputs0 = vec![Block::ZERO; size * BITS];
-            garbling.garble(
-                self.delta,
-                size,
-                &[&client0, &server0, &mask0],
-                &mut message,
-                &mut outputs0,
-            );
+            garbling.garble(self.delta, size, &[&client0, &server0, &mask0], &mut message, &mut outputs0);
             message.extend_from_slice(bytemuck::cast_slice(&colours(&outputs0)));
             session.send(message)?;
             first += size;
         }
-        Ok(Box::new(GarblerMaterial {
-            delta: self.delta,
-            zero_labels,
-            masks,
-        }))
+        Ok(Box::new(GarblerMaterial { delta: self.delta, zero_labels, masks }))
     }
 }
 
 impl Material for GarblerMaterial {
-    fn online(
-        self: Box<Self>,
-        session: &mut Session,
-        share: Vec<u64>,
-    ) -> Result<Vec<u64>, ProtocolError> {
+    fn online(self: Box<Self>, session: &mut Session, share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let mut labels = Prg::from_key(self.zero_labels);
         for values in share.chunks(CHUNK) {
             let mut active = labels.words::<Block>(values.len() * BITS);
@@ -224,11 +186,7 @@ impl Activator for Evaluator {
         for values in client_share.chunks(CHUNK) {
             let (columns, active) = self.ot.extend(values);
             session.send(columns)?;
-            labels.push(
-                session
-                    .store()
-                    .keep(bytemuck::cast_slice(&active).to_vec())?,
-            );
+            labels.push(session.store().keep(bytemuck::cast_slice(&active).to_vec())?);
         }
         let seeds = session.recv(32)?;
         let (hash_key, mask_key) = seeds.split_at(16);
@@ -238,42 +196,26 @@ impl Activator for Evaluator {
             kept.push((labels, session.store().keep(tables)?));
         }
         let key = |bytes: &[u8]| bytes.try_into().expect("split into two keys");
-        Ok(Box::new(EvaluatorMaterial {
-            hash_key: key(hash_key),
-            mask_key: key(mask_key),
-            circuit,
-            chunks: kept,
-        }))
+        Ok(Box::new(EvaluatorMaterial { hash_key: key(hash_key), mask_key: key(mask_key), circuit, chunks: kept }))
     }
 }
 
 impl Material for EvaluatorMaterial {
-    fn online(
-        self: Box<Self>,
-        session: &mut Session,
-        mut share: Vec<u64>,
-    ) -> Result<Vec<u64>, ProtocolError> {
+    fn online(self: Box<Self>, session: &mut Session, mut share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let mut mask_labels = Prg::from_key(self.mask_key);
         let mut first = 0;
         for (output, (client, tables)) in share.chunks_mut(CHUNK).zip(self.chunks) {
             let n = output.len();
             let client: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(&client.take()?);
-            let server: Vec<Block> =
-                bytemuck::allocation::pod_collect_to_vec(&session.recv(n * LABEL_BYTES)?);
+            let server: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(&session.recv(n * LABEL_BYTES)?);
             let mask = mask_labels.words::<Block>(n * BITS);
             let message = tables.take()?;
             let (tables, decoding) = message.split_at(message.len() - 8 * n);
-            let garbling = Garbling {
-                circuit: &self.circuit,
-                key: self.hash_key,
-                first_instance: first as u64,
-            };
+            let garbling = Garbling { circuit: &self.circuit, key: self.hash_key, first_instance: first as u64 };
             let mut outputs = vec![Block::ZERO; n * BITS];
             garbling.evaluate(n, &[&client, &server, &mask], tables, &mut outputs);
             let decoding: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(decoding);
-            for ((output, colours), decoding) in
-                output.iter_mut().zip(colours(&outputs)).zip(decoding)
-            {
+            for ((output, colours), decoding) in output.iter_mut().zip(colours(&outputs)).zip(decoding) {
                 *output = colours ^ decoding;
             }
             first += n;
@@ -293,11 +235,7 @@ fn offset_by_bits(labels: &mut [Block], values: &[u64], delta: Block) {
 
 /// The colour bits of the labels of each word.
 fn colours(labels: &[Block]) -> Vec<u64> {
-    let word = |labels: &[Block]| {
-        labels
-            .iter()
-            .enumerate()
-            .fold(0, |word, (bit, label)| word | (label.lsb() as u64) << bit)
-    };
+    let word =
+        |labels: &[Block]| labels.iter().enumerate().fold(0, |word, (bit, label)| word | (label.lsb() as u64) << bit);
     labels.chunks_exact(BITS).map(word).collect()
 }

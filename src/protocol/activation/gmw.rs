@@ -53,16 +53,8 @@ impl ActivationProtocol for Gmw {
         let n = spec.elements as u64;
         let words = 2 * ADDER_ANDS as u64 + 1 + 2;
         Cost {
-            offline: PhaseCost {
-                rounds: 1,
-                up: 0,
-                down: 0,
-            },
-            online: PhaseCost {
-                rounds: 9,
-                up: 8 * words * n,
-                down: 8 * words * n,
-            },
+            offline: PhaseCost { rounds: 1, up: 0, down: 0 },
+            online: PhaseCost { rounds: 9, up: 8 * words * n, down: 8 * words * n },
             dealer_server: 16,
             dealer_client: 16 + 8 * (ADDER_ANDS as u64 + DEALT_WORDS as u64) * n,
             ..Cost::default()
@@ -87,19 +79,8 @@ impl ActivationProtocol for Gmw {
         for (i, share) in shares.chunks_exact(DEALT_WORDS).enumerate() {
             let (rho, rho_wrapped) = shifted_mask(masks.r[i], spec.shift());
             let (rho, rho_wrapped, c) = (rho as u64, rho_wrapped as u64, masks.c[i]);
-            let values = [
-                masks.beta[i] & 1,
-                rho,
-                rho_wrapped,
-                c.wrapping_mul(rho),
-                c.wrapping_mul(rho_wrapped),
-            ];
-            dealt.extend(
-                values
-                    .iter()
-                    .zip(share)
-                    .map(|(value, share)| value.wrapping_sub(*share)),
-            );
+            let values = [masks.beta[i] & 1, rho, rho_wrapped, c.wrapping_mul(rho), c.wrapping_mul(rho_wrapped)];
+            dealt.extend(values.iter().zip(share).map(|(value, share)| value.wrapping_sub(*share)));
         }
         dealer.send::<u64>(Party::Server, Some(server_key), &[])?;
         dealer.send(Party::Client, Some(client_key), &dealt)?;
@@ -122,11 +103,7 @@ struct Masks {
 
 impl Masks {
     fn draw(own: &mut Prg, n: usize) -> Masks {
-        Masks {
-            beta: own.words(n),
-            r: own.words(n),
-            c: own.words(n),
-        }
+        Masks { beta: own.words(n), r: own.words(n), c: own.words(n) }
     }
 }
 
@@ -155,40 +132,20 @@ impl Activator for Gmw {
         } else {
             let mut message = session.recv_dealt(16 + 8 * n * (ADDER_ANDS + DEALT_WORDS))?;
             let mut own = message.prg();
-            triples = Triples::new(
-                &mut own,
-                n * ADDER_ANDS,
-                Some(message.words(n * ADDER_ANDS)),
-            );
+            triples = Triples::new(&mut own, n * ADDER_ANDS, Some(message.words(n * ADDER_ANDS)));
             masks = Masks::draw(&mut own, n);
             dealt = message.words(n * DEALT_WORDS);
         }
-        Ok(Box::new(GmwMaterial {
-            shift: spec.shift(),
-            triples,
-            masks,
-            dealt,
-        }))
+        Ok(Box::new(GmwMaterial { shift: spec.shift(), triples, masks, dealt }))
     }
 }
 
 impl Material for GmwMaterial {
-    fn online(
-        mut self: Box<Self>,
-        session: &mut Session,
-        share: Vec<u64>,
-    ) -> Result<Vec<u64>, ProtocolError> {
+    fn online(mut self: Box<Self>, session: &mut Session, share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let zeros = vec![0; share.len()];
-        let (x, y) = if session.is_server() {
-            (&share, &zeros)
-        } else {
-            (&zeros, &share)
-        };
+        let (x, y) = if session.is_server() { (&share, &zeros) } else { (&zeros, &share) };
         let sum = add(session, x, y, &mut self.triples)?;
-        let not_negative: Vec<u64> = sum
-            .iter()
-            .map(|word| (word >> 63) ^ session.if_server(1))
-            .collect();
+        let not_negative: Vec<u64> = sum.iter().map(|word| (word >> 63) ^ session.if_server(1)).collect();
         let bit = self.to_arithmetic(session, &not_negative)?;
         self.multiply_truncated(session, &bit, &share)
     }
@@ -196,51 +153,24 @@ impl Material for GmwMaterial {
 
 impl GmwMaterial {
     /// B2A of one bit per element.
-    fn to_arithmetic(
-        &self,
-        session: &mut Session,
-        bits: &[u64],
-    ) -> Result<Vec<u64>, ProtocolError> {
-        let mut opened: Vec<u64> = bits
-            .iter()
-            .zip(&self.masks.beta)
-            .map(|(bit, beta)| bit ^ beta)
-            .collect();
+    fn to_arithmetic(&self, session: &mut Session, bits: &[u64]) -> Result<Vec<u64>, ProtocolError> {
+        let mut opened: Vec<u64> = bits.iter().zip(&self.masks.beta).map(|(bit, beta)| bit ^ beta).collect();
         let theirs = session.exchange_words(&opened)?;
         xor_into(&mut opened, &theirs);
         let share = |(z, dealt): (&u64, &[u64])| {
             let (z, beta) = (z & 1, dealt[0]);
-            session
-                .if_server(z)
-                .wrapping_add(if z == 1 { beta.wrapping_neg() } else { beta })
+            session.if_server(z).wrapping_add(if z == 1 { beta.wrapping_neg() } else { beta })
         };
-        Ok(opened
-            .iter()
-            .zip(self.dealt.chunks_exact(DEALT_WORDS))
-            .map(share)
-            .collect())
+        Ok(opened.iter().zip(self.dealt.chunks_exact(DEALT_WORDS)).map(share).collect())
     }
 
     /// `b (X - rho)` with `b = e + c`, `e` and the value behind `X` opened.
-    fn multiply_truncated(
-        &self,
-        session: &mut Session,
-        bit: &[u64],
-        y: &[u64],
-    ) -> Result<Vec<u64>, ProtocolError> {
+    fn multiply_truncated(&self, session: &mut Session, bit: &[u64], y: &[u64]) -> Result<Vec<u64>, ProtocolError> {
         let n = y.len();
         let offset = session.if_server(OFFSET);
-        let masked_y = y
-            .iter()
-            .zip(&self.masks.r)
-            .map(|(y, r)| y.wrapping_add(*r).wrapping_add(offset));
-        let mut opened: Vec<u64> = masked_y
-            .chain(
-                bit.iter()
-                    .zip(&self.masks.c)
-                    .map(|(b, c)| b.wrapping_sub(*c)),
-            )
-            .collect();
+        let masked_y = y.iter().zip(&self.masks.r).map(|(y, r)| y.wrapping_add(*r).wrapping_add(offset));
+        let mut opened: Vec<u64> =
+            masked_y.chain(bit.iter().zip(&self.masks.c).map(|(b, c)| b.wrapping_sub(*c))).collect();
         let theirs = session.exchange_words(&opened)?;
         add_into(&mut opened, &theirs);
         let product = |i: usize| {
@@ -249,10 +179,7 @@ impl GmwMaterial {
             let dealt = &self.dealt[i * DEALT_WORDS..][..DEALT_WORDS];
             let (rho, c_rho) = (dealt[1 + wrapped as usize], dealt[3 + wrapped as usize]);
             let public = session.if_server(e.wrapping_mul(x));
-            public
-                .wrapping_sub(e.wrapping_mul(rho))
-                .wrapping_add(x.wrapping_mul(self.masks.c[i]))
-                .wrapping_sub(c_rho)
+            public.wrapping_sub(e.wrapping_mul(rho)).wrapping_add(x.wrapping_mul(self.masks.c[i])).wrapping_sub(c_rho)
         };
         Ok((0..n).map(product).collect())
     }

@@ -114,9 +114,5 @@ pub trait Material: Send {
     ///
     /// # Errors
     /// A failed channel, or bytes that are not what the peer should have sent.
-    fn online(
-        self: Box<Self>,
-        session: &mut Session,
-        share: Vec<u64>,
-    ) -> Result<Vec<u64>, ProtocolError>;
+    fn online(self: Box<Self>, session: &mut Session, share: Vec<u64>) -> Result<Vec<u64>, ProtocolError>;
 }

@@ -8,11 +8,7 @@ pub struct Wire(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Loads bit `index` of an input bundle.
-    Input {
-        bundle: usize,
-        index: usize,
-        out: usize,
-    },
+    Input { bundle: usize, index: usize, out: usize },
     /// `out = a ^ b`.
     Xor { a: usize, b: usize, out: usize },
     /// `out = a & b`.
@@ -115,9 +111,7 @@ impl Builder {
     pub fn input(&mut self, width: usize) -> Vec<Wire> {
         let bundle = self.input_widths.len();
         self.input_widths.push(width);
-        (0..width)
-            .map(|index| self.push(Gate::Input { bundle, index }))
-            .collect()
+        (0..width).map(|index| self.push(Gate::Input { bundle, index })).collect()
     }
 
     /// `a ^ b`.
@@ -233,10 +227,7 @@ impl<'a> Scheduler<'a> {
             for neighbour in 0..BATCH {
                 // The inputs of a bundle are consecutive wires.
                 let wire = wire.0 - index % BATCH + neighbour;
-                let same = Gate::Input {
-                    bundle,
-                    index: index - index % BATCH + neighbour,
-                };
+                let same = Gate::Input { bundle, index: index - index % BATCH + neighbour };
                 if self.gates.get(wire) == Some(&same) {
                     self.emit(Wire(wire));
                 }

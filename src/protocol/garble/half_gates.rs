@@ -48,14 +48,7 @@ impl Garbling<'_> {
     ///
     /// # Panics
     /// If the colour bit of `delta` is 0 or a slice has the wrong length.
-    pub fn garble(
-        &self,
-        delta: Block,
-        n: usize,
-        inputs0: &[&[Block]],
-        tables: &mut [u8],
-        outputs0: &mut [Block],
-    ) {
+    pub fn garble(&self, delta: Block, n: usize, inputs0: &[&[Block]], tables: &mut [u8], outputs0: &mut [Block]) {
         self.garble_with(Kernel::best(), delta, n, inputs0, tables, outputs0);
     }
 
@@ -75,13 +68,7 @@ impl Garbling<'_> {
         assert!(delta.lsb(), "the colour bit of delta must be 1");
         self.check(n, inputs0, tables.len(), outputs0.len());
         let party = Garbler { delta, tables };
-        kernel.run(Work {
-            garbling: *self,
-            n,
-            inputs: inputs0,
-            outputs: outputs0,
-            party,
-        });
+        kernel.run(Work { garbling: *self, n, inputs: inputs0, outputs: outputs0, party });
     }
 
     /// Evaluates `n` instances: from the inputs' labels, a slice per bundle, to the outputs' labels.
@@ -96,32 +83,16 @@ impl Garbling<'_> {
     ///
     /// # Panics
     /// As [`Garbling::evaluate`], or if the machine lacks the kernel.
-    pub fn evaluate_with(
-        &self,
-        kernel: Kernel,
-        n: usize,
-        inputs: &[&[Block]],
-        tables: &[u8],
-        outputs: &mut [Block],
-    ) {
+    pub fn evaluate_with(&self, kernel: Kernel, n: usize, inputs: &[&[Block]], tables: &[u8], outputs: &mut [Block]) {
         self.check(n, inputs, tables.len(), outputs.len());
         let party = Evaluator { tables };
-        kernel.run(Work {
-            garbling: *self,
-            n,
-            inputs,
-            outputs,
-            party,
-        });
+        kernel.run(Work { garbling: *self, n, inputs, outputs, party });
     }
 
     fn check(&self, n: usize, inputs: &[&[Block]], table_bytes: usize, outputs: usize) {
         let circuit = self.circuit;
         assert!(
-            inputs
-                .iter()
-                .map(|bundle| bundle.len())
-                .eq(circuit.input_widths().iter().map(|w| n * w)),
+            inputs.iter().map(|bundle| bundle.len()).eq(circuit.input_widths().iter().map(|w| n * w)),
             "an input bundle has n * width labels"
         );
         assert_eq!(table_bytes, self.table_bytes(n), "bytes of the tables");
@@ -223,12 +194,7 @@ impl<P: Party> Work<'_, P> {
         let circuit = self.garbling.circuit;
         let first_instance = self.garbling.first_instance.wrapping_add(first as u64);
         let keys = KeyRow::new(self.garbling.key, first_instance);
-        let mut gate = AndGate {
-            keys: &keys,
-            index: 0,
-            lanes,
-            at: self.garbling.table_bytes(first),
-        };
+        let mut gate = AndGate { keys: &keys, index: 0, lanes, at: self.garbling.table_bytes(first) };
         for &step in circuit.steps() {
             match step {
                 Step::Input { bundle, index, out } => {

@@ -28,14 +28,7 @@ impl Case {
             .collect();
         let delta = Block(prg.block().0 | 1);
         let (key, first_instance) = (prg.key(), prg.words(1)[0]);
-        Case {
-            circuit,
-            key,
-            first_instance,
-            delta,
-            n,
-            inputs,
-        }
+        Case { circuit, key, first_instance, delta, n, inputs }
     }
 
     /// The bits, zero labels and active labels of the instances `from..to`, per bundle.
@@ -53,11 +46,7 @@ impl Case {
 
     fn garbling(&self, from: usize) -> Garbling<'_> {
         let first_instance = self.first_instance.wrapping_add(from as u64);
-        Garbling {
-            circuit: &self.circuit,
-            key: self.key,
-            first_instance,
-        }
+        Garbling { circuit: &self.circuit, key: self.key, first_instance }
     }
 
     /// Tables and zero labels of the outputs of the instances `from..to`.
@@ -67,8 +56,7 @@ impl Case {
         let zeros: Vec<&[Block]> = zeros.iter().map(Vec::as_slice).collect();
         let mut tables = vec![0; n * self.circuit.and_gates() * 32];
         let mut outputs0 = vec![Block::ZERO; n * self.circuit.output_width()];
-        self.garbling(from)
-            .garble_with(kernel, self.delta, n, &zeros, &mut tables, &mut outputs0);
+        self.garbling(from).garble_with(kernel, self.delta, n, &zeros, &mut tables, &mut outputs0);
         (tables, outputs0)
     }
 
@@ -78,8 +66,7 @@ impl Case {
         let active = self.bundles(from, to, |label, bit| label ^ self.delta.if_bit(bit));
         let active: Vec<&[Block]> = active.iter().map(Vec::as_slice).collect();
         let mut outputs = vec![Block::ZERO; n * self.circuit.output_width()];
-        self.garbling(from)
-            .evaluate_with(kernel, n, &active, tables, &mut outputs);
+        self.garbling(from).evaluate_with(kernel, n, &active, tables, &mut outputs);
         outputs
     }
 
@@ -88,8 +75,7 @@ impl Case {
         (0..self.n)
             .flat_map(|i| {
                 let bits = self.bundles(i, i + 1, |_, bit| bit);
-                self.circuit
-                    .eval(&bits.iter().map(Vec::as_slice).collect::<Vec<_>>())
+                self.circuit.eval(&bits.iter().map(Vec::as_slice).collect::<Vec<_>>())
             })
             .collect()
     }
@@ -98,9 +84,7 @@ impl Case {
 /// The bits that these labels mean, or `None` if one is neither label of its wire.
 fn decode(delta: Block, outputs0: &[Block], outputs: &[Block]) -> Option<Vec<bool>> {
     let labels = outputs0.iter().zip(outputs);
-    labels
-        .map(|(&zero, &label)| (label == zero || label == zero ^ delta).then_some(label != zero))
-        .collect()
+    labels.map(|(&zero, &label)| (label == zero || label == zero ^ delta).then_some(label != zero)).collect()
 }
 
 /// Every kernel garbles to the same tables and labels, and evaluates to what they mean.
@@ -109,11 +93,7 @@ fn assert_garbles(case: &Case) {
     let expected = Some(case.expected());
     for kernel in Kernel::available() {
         let garbled = case.garble(kernel, 0, case.n);
-        assert!(
-            garbled == (tables.clone(), outputs0.clone()),
-            "{kernel:?}, n = {}",
-            case.n
-        );
+        assert!(garbled == (tables.clone(), outputs0.clone()), "{kernel:?}, n = {}", case.n);
         let outputs = case.evaluate(kernel, 0, case.n, &tables);
         let decoded = decode(case.delta, &outputs0, &outputs);
         assert!(decoded == expected, "{kernel:?}, n = {}", case.n);
@@ -157,10 +137,7 @@ fn one_gate_follows_the_paper() {
     let (a, b, delta) = (case.inputs[0].0[0], case.inputs[1].0[0], case.delta);
     let garbler_half = hash(a, 0) ^ hash(a ^ delta, 0) ^ delta.if_bit(b.lsb());
     let evaluator_half = hash(b, 1) ^ hash(b ^ delta, 1) ^ a;
-    let out = hash(a, 0)
-        ^ garbler_half.if_bit(a.lsb())
-        ^ hash(b, 1)
-        ^ (evaluator_half ^ a).if_bit(b.lsb());
+    let out = hash(a, 0) ^ garbler_half.if_bit(a.lsb()) ^ hash(b, 1) ^ (evaluator_half ^ a).if_bit(b.lsb());
     let (tables, outputs0) = case.garble(Kernel::best(), 0, 1);
     assert_eq!(tables, bytemuck::bytes_of(&[garbler_half, evaluator_half]));
     assert_eq!(outputs0, [out]);
@@ -191,25 +168,15 @@ fn chunks_do_not_change_results() {
             outputs0_in_chunks.extend(zeros);
         }
         assert!(outputs0_in_chunks == outputs0, "chunks of {step}");
-        assert!(
-            decode(case.delta, &outputs0, &outputs) == expected,
-            "chunks of {step}"
-        );
+        assert!(decode(case.delta, &outputs0, &outputs) == expected, "chunks of {step}");
         // Whole groups give the same bytes; other chunks the same blocks.
-        assert_eq!(
-            tables_in_chunks == tables,
-            step % LANES == 0,
-            "chunks of {step}"
-        );
+        assert_eq!(tables_in_chunks == tables, step % LANES == 0, "chunks of {step}");
         let sorted = |bytes: &[u8]| {
             let mut blocks: Vec<[u8; 16]> = bytes.as_chunks().0.to_vec();
             blocks.sort_unstable();
             blocks
         };
-        assert!(
-            sorted(&tables_in_chunks) == sorted(&tables),
-            "chunks of {step}"
-        );
+        assert!(sorted(&tables_in_chunks) == sorted(&tables), "chunks of {step}");
     }
 }
 
@@ -228,11 +195,7 @@ fn a_flipped_table_bit_is_noticed() {
         for bit in 0..8 * tables.len() {
             tables[bit / 8] ^= 1 << (bit % 8);
             let outputs = case.evaluate(kernel, 0, case.n, &tables);
-            assert_eq!(
-                decode(case.delta, &outputs0, &outputs),
-                None,
-                "{kernel:?}, bit {bit}"
-            );
+            assert_eq!(decode(case.delta, &outputs0, &outputs), None, "{kernel:?}, bit {bit}");
             tables[bit / 8] ^= 1 << (bit % 8);
         }
     }

@@ -23,10 +23,7 @@ pub fn relu_circuit(shift: u32) -> Circuit {
     let mask = builder.input(RING_BITS);
     let y = add(&mut builder, &client, &server);
     let positive = builder.inv(y[RING_BITS - 1]);
-    let x: Vec<Wire> = y[shift..RING_BITS - 1]
-        .iter()
-        .map(|&bit| builder.and(bit, positive))
-        .collect();
+    let x: Vec<Wire> = y[shift..RING_BITS - 1].iter().map(|&bit| builder.and(bit, positive)).collect();
     let outputs = add(&mut builder, &mask, &x);
     builder.build(&outputs)
 }
@@ -43,9 +40,7 @@ fn add(builder: &mut Builder, a: &[Wire], b: &[Wire]) -> Vec<Wire> {
                 let change = builder.and(ac, bc);
                 (builder.xor(ac, b), Some(builder.xor(c, change)))
             }
-            (Some(&other), None) | (None, Some(other)) => {
-                (builder.xor(a, other), Some(builder.and(a, other)))
-            }
+            (Some(&other), None) | (None, Some(other)) => (builder.xor(a, other), Some(builder.and(a, other))),
             (None, None) => (a, None),
         };
         sum.push(bit);
@@ -84,11 +79,7 @@ mod tests {
             assert_eq!(circuit.input_widths(), [64, 64, 64]);
             assert_eq!(circuit.output_width(), 64);
             // The bits that wait for the sign, and a few batches of inputs and outputs.
-            assert!(
-                circuit.slots() <= 63 - shift as usize + 16,
-                "{}",
-                circuit.slots()
-            );
+            assert!(circuit.slots() <= 63 - shift as usize + 16, "{}", circuit.slots());
         }
     }
 

@@ -46,11 +46,7 @@ impl BaseSender {
         let secret = scalar(prg);
         let point = RistrettoPoint::mul_base(&secret);
         let message = point.compress().to_bytes();
-        let sender = BaseSender {
-            secret,
-            message,
-            correction: point * secret,
-        };
+        let sender = BaseSender { secret, message, correction: point * secret };
         (sender, message)
     }
 
@@ -64,8 +60,7 @@ impl BaseSender {
         let points = points.as_chunks::<POINT_BYTES>().0;
         let pair = |(index, encoded): (usize, &[u8; POINT_BYTES])| {
             let shared = decode(RECEIVER_MESSAGE, index, encoded)? * self.secret;
-            Ok([shared, shared - self.correction]
-                .map(|shared| derive_key(index, &self.message, encoded, &shared)))
+            Ok([shared, shared - self.correction].map(|shared| derive_key(index, &self.message, encoded, &shared)))
         };
         points.iter().enumerate().map(pair).collect()
     }
@@ -78,11 +73,7 @@ impl BaseSender {
 /// # Errors
 ///
 /// If `message` has not 32 bytes or is not a valid point.
-pub fn receive(
-    prg: &mut Prg,
-    message: &[u8],
-    choices: &[bool],
-) -> Result<(Vec<u8>, Vec<OtKey>), OtError> {
+pub fn receive(prg: &mut Prg, message: &[u8], choices: &[bool]) -> Result<(Vec<u8>, Vec<OtKey>), OtError> {
     check_length(SENDER_MESSAGE, POINT_BYTES, message.len())?;
     let message: &[u8; POINT_BYTES] = message.try_into().expect("the length was checked");
     let point = decode(SENDER_MESSAGE, 0, message)?;
@@ -108,11 +99,7 @@ fn scalar(prg: &mut Prg) -> Scalar {
     Scalar::from_bytes_mod_order_wide(&bytes)
 }
 
-fn decode(
-    message: &'static str,
-    index: usize,
-    encoded: &[u8; POINT_BYTES],
-) -> Result<RistrettoPoint, OtError> {
+fn decode(message: &'static str, index: usize, encoded: &[u8; POINT_BYTES]) -> Result<RistrettoPoint, OtError> {
     CompressedRistretto(*encoded)
         .decompress()
         .filter(|point| !point.is_identity())
@@ -174,30 +161,20 @@ mod tests {
 
     #[test]
     fn the_receivers_message_is_validated() {
-        let wrong_length = |n: usize, actual| OtError::Length {
-            message: RECEIVER_MESSAGE,
-            expected: 32 * n,
-            actual,
-        };
+        let wrong_length = |n: usize, actual| OtError::Length { message: RECEIVER_MESSAGE, expected: 32 * n, actual };
         let (mut ours, mut theirs) = prgs();
         let (_, message) = BaseSender::new(&mut ours);
         let (answer, _) = receive(&mut theirs, &message, &[false, true, true]).unwrap();
         for length in [0, 64, 95] {
             let (sender, _) = BaseSender::new(&mut ours);
-            assert_eq!(
-                sender.keys(&answer[..length], 3),
-                Err(wrong_length(3, length))
-            );
+            assert_eq!(sender.keys(&answer[..length], 3), Err(wrong_length(3, length)));
         }
         for point in [[0xff; 32], [0; 32]] {
             let mut bad = answer.clone();
             bad[64..].copy_from_slice(&point);
             let (sender, _) = BaseSender::new(&mut ours);
             let error = sender.keys(&bad, 3).unwrap_err();
-            assert_eq!(
-                error.to_string(),
-                "base OT receiver's message B: point 2 is not a valid ristretto255 point"
-            );
+            assert_eq!(error.to_string(), "base OT receiver's message B: point 2 is not a valid ristretto255 point");
         }
     }
 
@@ -206,15 +183,9 @@ mod tests {
         let (mut ours, mut theirs) = prgs();
         let (_, message) = BaseSender::new(&mut ours);
         let error = receive(&mut theirs, &message[..31], &[true]).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "base OT sender's message A: expected 32 bytes, got 31"
-        );
+        assert_eq!(error.to_string(), "base OT sender's message A: expected 32 bytes, got 31");
         for bad in [[0xff; 32], [0; 32]] {
-            let expected = OtError::Point {
-                message: SENDER_MESSAGE,
-                index: 0,
-            };
+            let expected = OtError::Point { message: SENDER_MESSAGE, index: 0 };
             assert_eq!(receive(&mut theirs, &bad, &[true]), Err(expected));
         }
     }

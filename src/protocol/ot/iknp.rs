@@ -131,11 +131,8 @@ impl IknpSender {
         for (q, message) in q.chunks_mut(TILE).zip(message) {
             let row_bytes = q.len() / 8;
             let rows = &mut self.rows[..message.len()];
-            for (i, ((row, u), stream)) in rows
-                .chunks_exact_mut(row_bytes)
-                .zip(message.chunks_exact(row_bytes))
-                .zip(&mut self.streams)
-                .enumerate()
+            for (i, ((row, u), stream)) in
+                rows.chunks_exact_mut(row_bytes).zip(message.chunks_exact(row_bytes)).zip(&mut self.streams).enumerate()
             {
                 stream.fill_bytes(row);
                 let chosen = ((self.delta.0 >> i) as u8 & 1).wrapping_neg();
@@ -198,10 +195,8 @@ impl IknpReceiver {
             let choices: &[u8] = bytemuck::cast_slice(choices);
             let row_bytes = t.len() / 8;
             let rows = &mut self.rows[..u.len()];
-            for ((row, u), [zero, one]) in rows
-                .chunks_exact_mut(row_bytes)
-                .zip(u.chunks_exact_mut(row_bytes))
-                .zip(&mut self.streams)
+            for ((row, u), [zero, one]) in
+                rows.chunks_exact_mut(row_bytes).zip(u.chunks_exact_mut(row_bytes)).zip(&mut self.streams)
             {
                 zero.fill_bytes(row);
                 one.fill_bytes(u);
@@ -223,8 +218,7 @@ mod tests {
     /// Both ends over real base transfers.
     fn real_iknp(seed: Seed) -> (IknpSender, IknpReceiver) {
         let (base, message) = BaseSender::new(&mut seed.derive("receiver").prg());
-        let (sender, answer) =
-            IknpSender::from_base(&mut seed.derive("sender").prg(), &message).unwrap();
+        let (sender, answer) = IknpSender::from_base(&mut seed.derive("sender").prg(), &message).unwrap();
         (sender, IknpReceiver::from_base(base, &answer).unwrap())
     }
 
@@ -279,11 +273,7 @@ mod tests {
         let choices = [7, 8, 9];
         let (u, t) = receiver.extend(&choices);
         for actual in [0, 2048, 3071] {
-            let expected = OtError::Length {
-                message: MESSAGE,
-                expected: 3072,
-                actual,
-            };
+            let expected = OtError::Length { message: MESSAGE, expected: 3072, actual };
             assert_eq!(sender.extend(192, &u[..actual]), Err(expected));
         }
         let q = sender.extend(192, &u).unwrap();
@@ -318,9 +308,7 @@ mod tests {
 
     #[test]
     fn the_offset_is_odd_and_fresh() {
-        let deltas: Vec<Block> = (0..50)
-            .map(|seed| ideal_iknp(Seed::from_u64(seed)).0.delta())
-            .collect();
+        let deltas: Vec<Block> = (0..50).map(|seed| ideal_iknp(Seed::from_u64(seed)).0.delta()).collect();
         assert!(deltas.iter().all(|delta| delta.lsb()));
         assert!((1..50).all(|i| deltas[i] != deltas[0]));
     }

@@ -46,10 +46,6 @@ pub enum OtError {
 fn check_length(message: &'static str, expected: usize, actual: usize) -> Result<(), OtError> {
     match expected == actual {
         true => Ok(()),
-        false => Err(OtError::Length {
-            message,
-            expected,
-            actual,
-        }),
+        false => Err(OtError::Length { message, expected, actual }),
     }
 }

@@ -11,28 +11,18 @@ fn text<R: Record>(records: &[R]) -> String {
 }
 
 fn comparison() -> Comparison {
-    Comparison {
-        subject: "fused".into(),
-        baselines: None,
-    }
+    Comparison { subject: "fused".into(), baselines: None }
 }
 
 fn manifest() -> Manifest {
-    let host = Host {
-        cpu_model: None,
-        cores: None,
-        cpu_features: Vec::new(),
-        os: "test".into(),
-    };
+    let host = Host { cpu_model: None, cores: None, cpu_features: Vec::new(), os: "test".into() };
     let digest = blake3::hash(b"");
     Manifest::begin(UNIX_EPOCH, host, 1, digest, serde_json::Value::Null)
 }
 
 fn names(folder: &Path) -> Vec<String> {
     let entries = fs::read_dir(folder).unwrap();
-    let mut names: Vec<String> = entries
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -45,9 +35,7 @@ fn write_everything(folder: &Path) {
     }
     let summaries = summarize(results.runs()).unwrap();
     let speedups = speedups(results.runs(), &comparison()).unwrap();
-    results
-        .write_all(&summaries, &speedups, &manifest())
-        .unwrap();
+    results.write_all(&summaries, &speedups, &manifest()).unwrap();
     results.write_html("<!doctype html>").unwrap();
 }
 
@@ -142,14 +130,7 @@ fn the_same_input_gives_the_same_bytes() {
     let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     write_everything(one.path());
     write_everything(two.path());
-    let expected = [
-        "layers.csv",
-        "manifest.json",
-        "report.html",
-        "runs.csv",
-        "speedup.csv",
-        "summary.csv",
-    ];
+    let expected = ["layers.csv", "manifest.json", "report.html", "runs.csv", "speedup.csv", "summary.csv"];
     assert_eq!(names(one.path()), expected, "and no temporary file is left");
     for name in expected {
         let bytes = |folder: &tempfile::TempDir| fs::read(folder.path().join(name)).unwrap();
@@ -163,9 +144,7 @@ fn each_cell_is_on_disk_once_appended() {
     let runs = three_protocols();
     let mut results = ResultsDir::create(folder.path()).unwrap();
     for done in [3, 6, 9] {
-        results
-            .append_cell(&runs[done - 3..done], &[layer("x", 0)])
-            .unwrap();
+        results.append_cell(&runs[done - 3..done], &[layer("x", 0)]).unwrap();
         let on_disk = read_runs(folder.path().join("runs.csv")).unwrap();
         assert_eq!(on_disk, runs[..done]);
     }
@@ -196,9 +175,7 @@ fn resuming_keeps_complete_cells_and_drops_what_was_derived() {
     let mut resumed = ResultsDir::resume(folder.path()).unwrap();
     assert_eq!(resumed.runs(), three_protocols());
     assert_eq!(resumed.layers().len(), 3, "beaver has no runs");
-    resumed
-        .append_cell(&[run("beaver", 0, 9)], &[layer("beaver", 0)])
-        .unwrap();
+    resumed.append_cell(&[run("beaver", 0, 9)], &[layer("beaver", 0)]).unwrap();
     let on_disk = read_runs(folder.path().join("runs.csv")).unwrap();
     assert_eq!(on_disk.len(), 10);
 

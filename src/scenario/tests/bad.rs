@@ -46,16 +46,10 @@ fn the_line_and_a_caret_follow() {
 fn carets_cover_the_value_on_its_own_line_only() {
     let text = MINIMAL.replacen("\"fused\"", "\"fused\"\npolynomial = [ 0,\n  0 ]", 1);
     let report = read(&text).expect_err("constant").to_string();
-    assert!(
-        report.ends_with("7 | polynomial = [ 0,\n  |              ^^^^"),
-        "{report}"
-    );
+    assert!(report.ends_with("7 | polynomial = [ 0,\n  |              ^^^^"), "{report}");
     let windows = MINIMAL.replace('\n', "\r\n").replace("100 ms", "1 h");
     let report = read(&windows).expect_err("no unit").to_string();
-    assert!(
-        report.ends_with("9 | rtt = \"1 h\"\n  |       ^^^^^"),
-        "{report}"
-    );
+    assert!(report.ends_with("9 | rtt = \"1 h\"\n  |       ^^^^^"), "{report}");
 }
 
 #[test]
@@ -71,15 +65,9 @@ fn the_parts_are_there_for_programs() {
 #[test]
 fn what_is_no_toml_has_its_line() {
     for (text, expected) in [
-        (
-            "name = \n",
-            "1:8: not valid TOML: string values must be quoted, expected literal string",
-        ),
+        ("name = \n", "1:8: not valid TOML: string values must be quoted, expected literal string"),
         ("seed = 1\nseed = 2", "2:1: not valid TOML: duplicate key"),
-        (
-            "seed = 1\n[[model]",
-            "2:9: not valid TOML: unclosed array table, expected `]`",
-        ),
+        ("seed = 1\n[[model]", "2:9: not valid TOML: unclosed array table, expected `]`"),
     ] {
         let report = read(text).expect_err(text).to_string();
         let first = report.lines().next().expect("a line");
@@ -91,50 +79,26 @@ fn what_is_no_toml_has_its_line() {
 fn every_required_part_is_asked_for() {
     let mut text = String::new();
     for (addition, expected) in [
-        (
-            "",
-            "1:1: key name: is missing; add for example name = \"quickstart\"",
-        ),
-        (
-            "name = \"x\"\n",
-            "1:1: key model: is missing; add at least one [[model]] section",
-        ),
-        (
-            "[[model]]\n",
-            "2:1: key model[0].arch: is missing in this [[model]]; add for example arch = \"minionn\"",
-        ),
-        (
-            "arch = \"minionn\"\n",
-            "1:1: key protocol: is missing; add at least one [[protocol]] section",
-        ),
-        (
-            "[[protocol]]\nid = \"gc\"\n",
-            "1:1: key link: is missing; add at least one [[link]] section",
-        ),
-        (
-            "[[link]]\n",
-            "6:1: key link[0].name: is missing in this [[link]]; add for example name = \"wan\"",
-        ),
+        ("", "1:1: key name: is missing; add for example name = \"quickstart\""),
+        ("name = \"x\"\n", "1:1: key model: is missing; add at least one [[model]] section"),
+        ("[[model]]\n", "2:1: key model[0].arch: is missing in this [[model]]; add for example arch = \"minionn\""),
+        ("arch = \"minionn\"\n", "1:1: key protocol: is missing; add at least one [[protocol]] section"),
+        ("[[protocol]]\nid = \"gc\"\n", "1:1: key link: is missing; add at least one [[link]] section"),
+        ("[[link]]\n", "6:1: key link[0].name: is missing in this [[link]]; add for example name = \"wan\""),
     ] {
         text += addition;
         let report = read(&text).expect_err("incomplete").to_string();
         let first = report.lines().next().expect("a line");
         assert_eq!(first, format!("x.toml:{expected}"));
     }
-    let empty = read("name = \"x\"\nmodel = []")
-        .expect_err("no model")
-        .to_string();
+    let empty = read("name = \"x\"\nmodel = []").expect_err("no model").to_string();
     let expected = "x.toml:2:9: key model: the list is empty; add at least one [[model]] section";
     assert!(empty.starts_with(expected), "{empty}");
 }
 
 #[test]
 fn a_missing_scenario_is_named() {
-    let error = load(
-        Path::new("no/such.toml"),
-        &SearchPath::default(),
-        &catalogue(),
-    );
+    let error = load(Path::new("no/such.toml"), &SearchPath::default(), &catalogue());
     assert_eq!(
         error.expect_err("no file").to_string(),
         "no/such.toml: cannot be read: No such file or directory (os error 2); \
@@ -152,10 +116,7 @@ fn an_incomplete_data_set_is_named() {
     );
     let error = parse(&text, Path::new("x.toml"), &search, &catalogue()).expect_err("one file");
     let place = root.path().join("cifar-10-batches-bin");
-    assert_eq!(
-        error.message,
-        format!("{} has no file \"data_batch_2.bin\"", place.display())
-    );
+    assert_eq!(error.message, format!("{} has no file \"data_batch_2.bin\"", place.display()));
     assert_eq!((error.key.as_str(), error.line), ("input.dataset", 2));
 }
 

@@ -51,11 +51,7 @@ fn the_top_of_the_file_and_small_tables() {
             "clock = \"wall\"\ncompute = \"none\"\n[[model]]",
             r#"3:11: key compute: on the wall clock computing takes the time it takes; write compute = "measured", or clock = "virtual""#,
         ),
-        (
-            "[[model]]",
-            "clock = \"real\"\n[[model]]",
-            r#"2:9: key clock: "real" is unknown; known: virtual, wall"#,
-        ),
+        ("[[model]]", "clock = \"real\"\n[[model]]", r#"2:9: key clock: "real" is unknown; known: virtual, wall"#),
         (
             "[[model]]",
             "fixed_point.frac_bits = 32\n[[model]]",
@@ -199,11 +195,7 @@ fn protocols_and_speedup() {
 #[test]
 fn links() {
     assert_reports(&[
-        (
-            "100 ms",
-            "100",
-            r#"8:7: key link[0].rtt: "100" has no unit; write for example "100 ms""#,
-        ),
+        ("100 ms", "100", r#"8:7: key link[0].rtt: "100" has no unit; write for example "100 ms""#),
         (
             r#""100 ms""#,
             "100",
@@ -219,11 +211,7 @@ fn links() {
             "3 ns",
             r#"8:7: key link[0].rtt: 3 ns cannot be halved: each way takes half the round trip; write "2 ns" or "4 ns""#,
         ),
-        (
-            "unlimited",
-            "100 Mbps",
-            r#"9:13: key link[0].bandwidth: "Mbps" is not a unit of rate; write "100 Mbit/s""#,
-        ),
+        ("unlimited", "100 Mbps", r#"9:13: key link[0].bandwidth: "Mbps" is not a unit of rate; write "100 Mbit/s""#),
         (
             "unlimited",
             "12.5 MB/s",

@@ -15,11 +15,7 @@ fn every_shipped_scenario_parses() {
     for entry in fs::read_dir(shipped()).expect("a directory") {
         let path = entry.expect("an entry").path();
         let scenario = load(&path, &search, &catalogue()).unwrap_or_else(|e| panic!("{e}"));
-        assert_eq!(
-            path.file_stem(),
-            Some(scenario.name.as_ref()),
-            "named alike"
-        );
+        assert_eq!(path.file_stem(), Some(scenario.name.as_ref()), "named alike");
         count += 1;
     }
     assert!(count >= 3, "{count} scenarios");
