@@ -8,7 +8,6 @@ use longhaul::nn::random::RandomWeights;
 use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use serde::Serialize;
-use std::io::Write;
 
 /// List the protocols or the models that a scenario can name
 #[derive(clap::Args)]
@@ -29,9 +28,6 @@ enum What {
     /// Built-in architectures: `[[model]] arch = "..."`
     Models,
 }
-
-/// Columns of the terminal that a table takes at most.
-const WIDTH: u16 = 110;
 
 #[derive(Serialize)]
 struct ProtocolRow {
@@ -64,8 +60,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         (What::Models, Format::Json) => serde_json::to_string_pretty(&models()?)?,
         (What::Models, Format::Table) => model_table()?,
     };
-    writeln!(std::io::stdout(), "{text}")?;
-    Ok(())
+    Ok(super::print(&text)?)
 }
 
 fn protocols() -> Vec<ProtocolRow> {
@@ -119,18 +114,23 @@ fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
     })
 }
 
+/// The widest a table gets, whatever the terminal: a reader's window, a log, a README.
+const MAX_WIDTH: u16 = 110;
+
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
+    let width = table.width().map_or(MAX_WIDTH, |width| width.min(MAX_WIDTH));
     table
+        .set_width(width)
         .load_style(presets::UTF8_HORIZONTAL_ONLY)
         .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(WIDTH)
         .set_header(header);
     table
 }
 
 fn protocol_table() -> String {
-    let mut table = table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what", "source"]);
+    let mut table =
+        table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what, and after whom"]);
     for row in protocols() {
         let yes = |flag| if flag { "yes" } else { "no" }.to_string();
         table.add_row([
@@ -141,12 +141,12 @@ fn protocol_table() -> String {
             row.offline_bytes_per_activation.to_string(),
             yes(row.dealer),
             yes(row.exact),
-            row.summary.into(),
-            row.source.into(),
+            format!("{}\n{}", row.summary, row.source),
         ]);
     }
     format!(
-        "{table}\nrounds: one way, one layer, online. Bytes: per activation, both directions and the dealer's, without the next linear layer; degree 4."
+        "{table}\nrounds: one way, one layer, online. Bytes: per activation, both directions and the dealer's, without\n\
+         the next linear layer; degree 4."
     )
 }
 

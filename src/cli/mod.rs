@@ -4,6 +4,7 @@ mod list;
 mod progress;
 mod run;
 
+use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::io::Write;
 use std::process::ExitCode;
@@ -68,22 +69,28 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failure { error, .. }) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(Failure { code, error }) => {
-            let _ = writeln!(std::io::stderr(), "error: {}", describe(&error));
+            let _ = writeln!(std::io::stderr(), "error: {}", causes(&error));
             ExitCode::from(code)
         }
     }
 }
 
-/// The error and its causes, each said once: some errors already quote their cause.
-fn describe(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |text, cause| {
-        let cause = cause.to_string();
-        match text.is_empty() {
-            true => cause,
-            false if text.contains(&cause) => text,
-            false => format!("{text}: {cause}"),
+/// Writes `text` and a newline to standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("standard output")
+}
+
+/// The error and its causes, each said once: some messages already end with their cause.
+fn causes(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(|cause| cause.to_string()) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
         }
-    })
+    }
+    text
 }
 
 /// Whoever read our output has seen enough, as in `longhaul list | head -1`.

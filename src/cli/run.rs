@@ -3,9 +3,10 @@
 use super::progress::Progress;
 use super::{Failure, Format};
 use anyhow::{Context, anyhow};
-use longhaul::report::{Host, Manifest, ResultsDir, table};
+use longhaul::report::{Host, Manifest, Record, ResultsDir, table};
 use longhaul::run::{self, Outcome, RunError, catalogue, cpu_features};
 use longhaul::scenario::{self, Scenario, SearchPath};
+use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,7 +18,7 @@ const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
 /// Run a scenario: every model, protocol and link, executed for real
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to\nstandard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
+    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to standard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
 )]
 pub struct Args {
     /// Scenario file (TOML); without one the built-in quickstart runs
@@ -35,13 +36,23 @@ pub struct Args {
 
 pub fn main(args: &Args) -> Result<(), Failure> {
     let scenario = load(args).map_err(Failure::bad_input)?;
+    let scenario = &scenario;
     let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
-    let mut results = ResultsDir::create(&out).map_err(Failure::bad_input)?;
-    let mut manifest = manifest(&scenario)?;
+    let mut manifest = manifest(scenario)?;
     let mut progress = Progress::new();
-    let ended = with_ctrl_c(|cancel| run::run(&scenario, &mut results, &mut manifest, &mut progress, cancel))?;
+    let mut rows = 0;
+    let ended = with_ctrl_c(|cancel| {
+        let prepared = run::prepare(scenario, cancel)?;
+        let mut results = ResultsDir::create(&out)?;
+        let ended = run::run(&prepared, &mut results, &mut manifest, &mut progress, cancel);
+        rows = results.runs().len();
+        ended
+    });
     progress.clear();
-    let outcome = ended.map_err(|error| failure(error, &out))?;
+    let outcome = ended?.map_err(|error| match error.is_bad_input() {
+        true => Failure::bad_input(blame(error, scenario, args)),
+        false => Failure::from(stopped(error, rows, &out)),
+    })?;
     print(args.format, &outcome)?;
     let _ = writeln!(std::io::stderr(), "results in {}", out.display());
     Ok(())
@@ -52,8 +63,13 @@ fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
         SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
     match &args.file {
         Some(file) => scenario::load(file, &search, &catalogue()),
-        None => scenario::parse(QUICKSTART, Path::new("quickstart (built in)"), &search, &catalogue()),
+        None => scenario::parse(QUICKSTART, file_name(args), &search, &catalogue()),
     }
+}
+
+/// What messages call the scenario's file.
+fn file_name(args: &Args) -> &Path {
+    args.file.as_deref().unwrap_or(Path::new("quickstart (built in)"))
 }
 
 fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
@@ -91,26 +107,51 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
     })
 }
 
-fn failure(error: RunError, out: &Path) -> Failure {
-    let bad_input = error.is_bad_input();
-    let interrupted = matches!(error, RunError::Cancelled);
-    let error = anyhow::Error::from(error);
-    if bad_input {
-        Failure::bad_input(error)
-    } else if interrupted {
-        Failure::from(error.context(format!("stopped; complete rows are in {}", out.display())))
-    } else {
-        Failure::from(error)
+/// A fault that showed when the scenario's files were read, at the scenario's line that names them.
+fn blame(error: RunError, scenario: &Scenario, args: &Args) -> anyhow::Error {
+    let text = match &args.file {
+        Some(file) => std::fs::read_to_string(file).ok(),
+        None => Some(QUICKSTART.to_string()),
+    };
+    match text.zip(error.key(scenario)) {
+        Some((text, key)) => scenario::blame(&text, file_name(args), &key, error.to_string()).into(),
+        None => error.into(),
     }
 }
 
+/// What stopped the run, and what it leaves behind.
+fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
+    let kept = match rows {
+        0 => format!("nothing was measured, nothing was written to {}", out.display()),
+        1 => format!("1 row was kept in {}", out.join("runs.csv").display()),
+        _ => format!("{rows} rows were kept in {}", out.join("runs.csv").display()),
+    };
+    anyhow!("{error}; {kept}")
+}
+
 fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
+    let Outcome { summaries, speedups } = outcome;
     let text = match format {
-        Format::Table => table(&outcome.summaries, &outcome.speedups),
+        Format::Table => table(summaries, speedups),
         Format::Json => serde_json::to_string_pretty(
-            &serde_json::json!({ "summary": outcome.summaries, "speedup": outcome.speedups }),
+            &serde_json::json!({ "summary": rows(summaries)?, "speedup": rows(speedups)? }),
         )?,
     };
-    writeln!(std::io::stdout(), "{}", text.trim_end())?;
-    Ok(())
+    super::print(text.trim_end())
+}
+
+/// The rows for JSON: cells that CSV writes as digits are numbers, those it leaves empty are null.
+fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
+    const NAMES: [&str; 6] = ["scenario", "model", "protocol", "link", "subject", "baseline"];
+    let mut rows = serde_json::to_value(records)?;
+    let cells = rows.as_array_mut().into_iter().flatten();
+    let cells = cells.filter_map(Value::as_object_mut).flatten();
+    for (column, cell) in cells {
+        if let Value::String(text) = cell
+            && !NAMES.contains(&column.as_str())
+        {
+            *cell = text.parse::<f64>().map_or(Value::Null, Value::from);
+        }
+    }
+    Ok(rows)
 }

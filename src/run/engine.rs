@@ -1,7 +1,7 @@
 //! Runs a scenario: every cell, repetitions interleaved over the protocols so that a drift of the machine
 //! hits all of them alike, results on disk as they come.
 
-use super::prepare::{PreparedModel, PreparedProtocol, prepare};
+use super::prepare::{Prepared, PreparedModel, PreparedProtocol};
 use super::records::{CellLayers, CellNames, run_record};
 use super::reference::Reference;
 use super::{Measurement, RunError};
@@ -40,20 +40,18 @@ pub struct Outcome {
     pub speedups: Vec<SpeedupRecord>,
 }
 
-/// Runs `scenario` and writes its results.
+/// Runs a scenario and writes its results.
 ///
 /// # Errors
-/// The first failure; rows measured before it are on disk.
+/// The first failure; rows measured before it are on disk. Without any, the folder is as it was.
 pub fn run(
-    scenario: &Scenario,
+    prepared: &Prepared<'_>,
     results: &mut ResultsDir,
     manifest: &mut Manifest,
     observer: &mut dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
-    let models = prepare(scenario)?;
-    // First of all files: whatever happens next, a reader knows what ran.
-    results.write_manifest(manifest)?;
+    let Prepared { scenario, models } = prepared;
     let per_model =
         (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
     observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
@@ -90,7 +88,7 @@ impl Engine<'_> {
     fn model(&mut self, model: &PreparedModel) -> Result<(), RunError> {
         self.references.clear();
         for prepared in &model.protocols {
-            self.reference(model, prepared);
+            self.reference(model, prepared)?;
         }
         let scenario = self.scenario;
         for link in &scenario.links {
@@ -111,13 +109,18 @@ impl Engine<'_> {
     }
 
     /// The plaintext network with the protocol's function on every image, once per function.
-    fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) {
+    fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) -> Result<(), RunError> {
         let function = prepared.protocol.function();
         if self.references.iter().any(|(known, _)| *known == function) {
-            return;
+            return Ok(());
         }
-        let reference = |image: &Image| Reference::new(&model.graph, &prepared.plan, &function, &image.pixels);
-        let references: Vec<Reference> = model.images.iter().map(reference).collect();
+        let reference = |image: &Image| {
+            self.go_on()?;
+            let Image { pixels, .. } = image;
+            Ok(Reference::new(&model.graph, &prepared.plan, &function, pixels))
+        };
+        let references = model.images.iter().map(reference);
+        let references = references.collect::<Result<Vec<_>, RunError>>()?;
         for (image, reference) in references.iter().enumerate() {
             if let Some((layer, count)) = reference.first_overflow(&prepared.plan) {
                 self.warn(format!(
@@ -128,6 +131,15 @@ impl Engine<'_> {
             }
         }
         self.references.push((function, references));
+        Ok(())
+    }
+
+    /// Fails once the user has asked to stop.
+    fn go_on(&self) -> Result<(), RunError> {
+        match self.cancel.is_cancelled() {
+            true => Err(RunError::Cancelled),
+            false => Ok(()),
+        }
     }
 
     fn warn(&mut self, text: String) {
@@ -136,9 +148,7 @@ impl Engine<'_> {
     }
 
     fn execute(&mut self, run: Run) -> Result<(), RunError> {
-        if self.cancel.is_cancelled() {
-            return Err(RunError::Cancelled);
-        }
+        self.go_on()?;
         let Run { model, prepared, link, round, image, cell } = run;
         let names = self.layers[cell].names().clone();
         let repetition = round.checked_sub(self.scenario.warmup);
@@ -181,6 +191,10 @@ impl Engine<'_> {
     }
 
     fn flush(&mut self) -> Result<(), RunError> {
+        if self.results.runs().is_empty() {
+            // Before the first rows: whatever happens next, a reader knows what ran.
+            self.results.write_manifest(self.manifest)?;
+        }
         self.results.append_runs(&std::mem::take(&mut self.pending))?;
         self.flushed = Instant::now();
         Ok(())
@@ -188,6 +202,13 @@ impl Engine<'_> {
 
     /// Writes what there is, also after a failure, and then tells of the failure.
     fn finish(mut self, ended: Result<(), RunError>) -> Result<Outcome, RunError> {
+        let ended = match ended {
+            // Nothing was measured: the results of an earlier run are worth more than empty files.
+            Err(error) if self.pending.is_empty() && self.results.runs().is_empty() => {
+                return Err(error);
+            }
+            ended => ended,
+        };
         self.flush()?;
         let rows: Vec<LayerRecord> = self.layers.iter().flat_map(CellLayers::rows).collect();
         self.results.append_layers(&rows)?;

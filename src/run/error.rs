@@ -5,6 +5,7 @@ use crate::nn::NnError;
 use crate::nn::secure::PlanError;
 use crate::protocol::ProtocolError;
 use crate::report::ReportError;
+use crate::scenario::Scenario;
 
 /// A failed run. What was measured before stays on disk.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,36 @@ pub enum RunError {
 impl RunError {
     /// Whether the user's files are to blame, rather than the machine or a peer.
     pub fn is_bad_input(&self) -> bool {
-        matches!(self, RunError::Model { .. } | RunError::Input(_) | RunError::Plan { .. })
+        matches!(
+            self,
+            RunError::Model { .. }
+                | RunError::Input(_)
+                | RunError::Plan { .. }
+                | RunError::Report(ReportError::Folder { .. })
+        )
+    }
+
+    /// The key of `scenario` to blame, for example `model[0].weights`, if the scenario is at fault.
+    pub fn key(&self, scenario: &Scenario) -> Option<String> {
+        let weights = |name: &str| {
+            let index = scenario.models.iter().position(|m| m.name == name)?;
+            Some(format!("model[{index}].weights"))
+        };
+        let polynomial = |name: &str| {
+            let index = scenario.protocols.iter().position(|p| p.name == name)?;
+            Some(format!("protocol[{index}].polynomial"))
+        };
+        match self {
+            RunError::Model { model, .. } => weights(model),
+            RunError::Input(_) => Some("input.path".to_string()),
+            RunError::Plan { model, protocol, error } => match error {
+                PlanError::Range { .. } => weights(model),
+                PlanError::Activation { .. } => polynomial(protocol),
+                PlanError::Scale { .. } => Some("fixed_point.frac_bits".to_string()),
+                PlanError::Slots { .. } => None,
+            },
+            RunError::Cell { .. } | RunError::Report(_) | RunError::Cancelled => None,
+        }
     }
 
     pub(super) fn cell(cell: String, failure: PartyFailure<ProtocolError>) -> RunError {

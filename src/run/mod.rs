@@ -14,3 +14,4 @@ pub use engine::{Observer, Outcome, run};
 pub use error::RunError;
 pub use layers::{LayerCost, layer_costs};
 pub use measurement::{Measurement, PhaseMeasurement};
+pub use prepare::{Prepared, prepare};

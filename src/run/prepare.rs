@@ -1,4 +1,4 @@
-//! Everything that can be found wrong before anything runs: networks, images, plans.
+//! Everything that can be found wrong before anything runs or is written: networks, images, plans.
 
 use super::RunError;
 use crate::nn::data::{self, Image, Normalization};
@@ -7,6 +7,13 @@ use crate::nn::secure::{Plan, ServerWeights, lower};
 use crate::nn::{NnError, arch};
 use crate::protocol::activation::{self, ProtocolEntry};
 use crate::scenario::{ImageSource, Model, Protocol, Scenario, Split, Weights};
+use tokio_util::sync::CancellationToken;
+
+/// A scenario whose networks, weights and images are loaded and fit together.
+pub struct Prepared<'a> {
+    pub(super) scenario: &'a Scenario,
+    pub(super) models: Vec<PreparedModel<'a>>,
+}
 
 /// One model, ready to run with every protocol.
 pub(super) struct PreparedModel<'a> {
@@ -25,15 +32,28 @@ pub(super) struct PreparedProtocol<'a> {
     pub weights: ServerWeights,
 }
 
-pub(super) fn prepare(scenario: &Scenario) -> Result<Vec<PreparedModel<'_>>, RunError> {
-    scenario.models.iter().map(|model| prepare_model(scenario, model)).collect()
+/// Loads what `scenario` names and plans every execution; nothing is run and nothing written.
+///
+/// # Errors
+/// What is wrong with a weights file, a data set or a combination of model and protocol.
+pub fn prepare<'a>(scenario: &'a Scenario, cancel: &CancellationToken) -> Result<Prepared<'a>, RunError> {
+    let prepare = |model| prepare_model(scenario, model, cancel);
+    let models = scenario.models.iter().map(prepare);
+    Ok(Prepared { scenario, models: models.collect::<Result<_, RunError>>()? })
 }
 
-fn prepare_model<'a>(scenario: &'a Scenario, model: &'a Model) -> Result<PreparedModel<'a>, RunError> {
+fn prepare_model<'a>(
+    scenario: &'a Scenario,
+    model: &'a Model,
+    cancel: &CancellationToken,
+) -> Result<PreparedModel<'a>, RunError> {
     let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
     let images = images(scenario, model, &graph).map_err(RunError::Input)?;
     let slots = graph.activation_layers();
     let protocol = |protocol: &'a Protocol| {
+        if cancel.is_cancelled() {
+            return Err(RunError::Cancelled);
+        }
         let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
         let functions = vec![protocol.function(); slots];
         let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol)

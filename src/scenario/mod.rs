@@ -10,8 +10,10 @@
 //! | `input.rs`, `models.rs`, `protocols.rs`, `links.rs` | the section of that name |
 //! | `sections.rs` | nothing; lists the tables and their keys |
 //! | `table.rs` | typed access to TOML that knows where everything stands |
+//! | `blame.rs` | nothing; finds the place of a key whose fault showed later |
 //! | `search.rs` | where data files are looked for |
 
+mod blame;
 mod catalogue;
 mod error;
 mod input;
@@ -32,6 +34,7 @@ use std::path::Path;
 use serde::Serialize;
 use toml::de::DeTable;
 
+pub use blame::blame;
 pub use catalogue::{Catalogue, Family};
 pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
