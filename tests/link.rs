@@ -245,5 +245,5 @@ fn wall_and_virtual_clocks_agree() {
     // 20 * (10 ms + 8 us).
     assert_eq!(times[0], 200_160_000);
     assert!(times[1] >= times[0], "{times:?}");
-    assert!((times[1] as f64) < times[0] as f64 * 1.5, "the wall clock is far off: {times:?}");
+    assert!((times[1] as f64) < times[0] as f64 * 4.0, "the wall clock is far off: {times:?}");
 }

@@ -67,7 +67,7 @@ impl Polynomial {
     /// The largest magnitude of a coefficient accepted.
     pub const MAX_COEFFICIENT: f64 = 65536.0;
     /// Fractional bits of explicit coefficients unless stated.
-    pub const DEFAULT_PRECISION_BITS: u32 = 20;
+    pub const DEFAULT_PRECISION_BITS: u32 = 16;
 
     /// The polynomials with a name. Add one here and every scenario can use it.
     pub const NAMED: &[NamedPolynomial] = &[

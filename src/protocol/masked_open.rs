@@ -15,7 +15,7 @@ pub(super) const OFFSET: u64 = 1 << 62;
 /// `(rho, rho')` of a mask.
 pub(super) fn shifted_mask(r: u64, shift: u32) -> (i64, i64) {
     let rho = (r >> shift) as i64;
-    (rho, rho - (((r >> 63) as i64) << (64 - shift)))
+    (rho, rho.wrapping_sub(((r >> 63) as i64) << (64 - shift)))
 }
 
 /// `(X, wrapped)` of an opened value: the truncated value is `X - rho`, or `X - rho'` if `wrapped`.

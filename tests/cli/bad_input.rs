@@ -63,7 +63,7 @@ fn a_polynomial_that_the_protocol_cannot_hold() {
         "x.toml:11:14: key protocol[0].polynomial",
         "model `minionn` with protocol `fused`",
         "act1",
-        "degree x frac_bits",
+        "(degree - 1) x frac_bits",
     ];
     refused(&Place::new(&degree_8), &[], &texts);
 }

@@ -263,22 +263,25 @@ impl<'a> Lowering<'a> {
                 Ok(self.plan.values.len() - 1)
             }
             Op::Flatten => {
-                let view = Value { shape: node.shape, ..self.plan.values[inputs[0]] };
-                // A view: the same share under another shape.
-                self.plan.values[inputs[0]] = view;
+                // A view: the same sharing; shapes are read off the graph.
                 Ok(inputs[0])
             }
             Op::Linear { shape, weights, bias } => self.linear(id, inputs[0], shape, weights, bias),
             Op::Activation { slot } => self.activation(id, *slot, inputs[0]),
             Op::AvgPool { kernel, stride } => self.pool(id, inputs[0], *kernel, *stride),
             Op::GlobalAvgPool => {
-                let side = self.plan.values[inputs[0]].shape;
+                let side = self.graph.nodes[node.inputs[0]].shape;
                 self.pool_rect(id, inputs[0], (side.h, side.w), 1)
             }
             Op::Add => self.add(id, inputs[0], inputs[1]),
             Op::PadShortcut { stride, before, after } => {
                 let input = self.plan.values[inputs[0]];
-                let op = LocalOp::PadShortcut { input: input.shape, stride: *stride, before: *before, after: *after };
+                let op = LocalOp::PadShortcut {
+                    input: self.graph.nodes[node.inputs[0]].shape,
+                    stride: *stride,
+                    before: *before,
+                    after: *after,
+                };
                 Ok(self.push(StepKind::Local(op), inputs, id, value(input.bits, input.known)))
             }
         }
@@ -359,7 +362,8 @@ impl<'a> Lowering<'a> {
             (((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64, self.plan.frac_bits)
         };
         let bits = self.checked_bits(id, from.bits + more_bits)?;
-        let op = LocalOp::SumPool { input: from.shape, kernel, stride, factor };
+        let shape = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
+        let op = LocalOp::SumPool { input: shape, kernel, stride, factor };
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
         Ok(self.push(StepKind::Local(op), vec![input], id, output))
     }

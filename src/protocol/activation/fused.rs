@@ -10,9 +10,9 @@
 //! 1. Open `Y = y + 2^62 + r mod 2^64`; it gives `X` with `x = X - rho` (`x` at scale `f`).
 //! 2. `P(X - rho) = sum_j a_j(X) rho^j`: the `a_j` are public (a Taylor shift of `P` to `X`), the powers of
 //!    `rho` are shared over Z_2^128, for both candidates of `rho`. The sum has scale `d f + p`.
-//! 3. Both truncate their 128-bit shares locally by `(d-1) f + p` (SecureML, Mohassel and Zhang 2017, theorem 1)
-//!    and reduce mod 2^64. It fails with probability `|P| 2^(d f + p) / 2^127`: [`Fused::supports`] keeps that
-//!    below 2^-40 for `|P| < 8`.
+//! 3. Both truncate their 128-bit shares locally by `k = (d-1) f + p` and reduce mod 2^64. In SecureML (Mohassel and
+//!    Zhang 2017, theorem 1) a sharing that wraps is off by 2^(128-k); for `k <= 64`, which [`Fused::supports`]
+//!    demands, that is zero mod 2^64: this truncation never fails, whatever the size of the result.
 //!
 //! ```text
 //! offline  dealer -> both    keys; the client's share of rho^k, rho'^k, k = 1..d
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Security: semi-honest, non-colluding dealer. The client's half is masked by `r_c`, the server's by `r_s`,
-//! each uniform and unknown to the other party; `Y` is masked by `r = r_s + r_c`. Statistical failure as above.
+//! each uniform and unknown to the other party; `Y` is masked by `r = r_s + r_c`.
 //!
 //! Cost for n activations: online 1 round, 8 n bytes down; offline 8 n bytes up; dealer 16 bytes to the
 //! server, 16 + 32 d n to the client.
@@ -44,8 +44,8 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     protocol: &Fused,
 };
 
-/// The failure of the last truncation stays below 2^-40 for results below 8: 127 - 40 - 3 bits.
-const MAX_PRODUCT_BITS: u32 = 84;
+/// A wrap of the 128-bit sharing, truncated by k bits, is off by 2^(128-k): nothing mod 2^64 while k is at most 64.
+const MAX_TRUNCATED_BITS: u32 = 64;
 
 struct Fused;
 
@@ -54,11 +54,15 @@ impl ActivationProtocol for Fused {
         let Function::Polynomial(polynomial) = &spec.function else {
             return Err("`fused` computes polynomials, not ReLU".into());
         };
-        let bits = polynomial.degree() as u32 * spec.output_bits + polynomial.precision_bits;
-        if bits > MAX_PRODUCT_BITS {
+        let degree = polynomial.degree() as u32;
+        if degree == 0 {
+            return Err("`fused` needs a polynomial of degree 1 or more".into());
+        }
+        let bits = (degree - 1) * spec.output_bits + polynomial.precision_bits;
+        if bits > MAX_TRUNCATED_BITS {
             return Err(format!(
-                "`fused` needs degree x frac_bits + precision_bits <= {MAX_PRODUCT_BITS}, here {} x {} + {} = {bits}; lower one of them",
-                polynomial.degree(),
+                "`fused` needs (degree - 1) x frac_bits + precision_bits <= {MAX_TRUNCATED_BITS}, here {} x {} + {} = {bits}; lower one of them",
+                degree - 1,
                 spec.output_bits,
                 polynomial.precision_bits
             ));

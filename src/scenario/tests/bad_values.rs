@@ -167,7 +167,7 @@ fn protocols_and_speedup() {
         (
             r#""fused""#,
             "\"fused\"\npolynomial = [0, 0.0000001]",
-            "6:14: key protocol[0].polynomial: every coefficient above the constant is 0 at 20 fractional bits; list the coefficients, constant first, for example [0.1992, 0.5002, 0.1997]",
+            "6:14: key protocol[0].polynomial: every coefficient above the constant is 0 at 16 fractional bits; list the coefficients, constant first, for example [0.1992, 0.5002, 0.1997]",
         ),
         (
             r#""fused""#,
