@@ -205,3 +205,34 @@ fn server_part(
     session.enter(Phase::Online, 0)?;
     material.online(&mut session, vec![0; spec.elements]).map(drop)
 }
+
+/// What the two received halves open to, by round: `fused` one sum, `gmw` eight XORs and a sum.
+#[test]
+fn opened_values_are_uniform() {
+    let link = longhaul::link::LinkConfig { capture: true, ..wan() };
+    let (mut opened, mut bits) = (std::collections::BTreeMap::<_, Vec<u8>>::new(), [0u64; 2]);
+    for (id, seed) in ["fused", "gmw"].into_iter().flat_map(|id| (0..200).map(move |seed| (id, seed))) {
+        let entry = longhaul::protocol::activation::find(id).unwrap();
+        let run = run_layer(entry, &spec(entry, 8), &[3 << 31; 8], &[1 << 40; 8], Seed::from_u64(seed), &link).unwrap();
+        let halves = |by: Party, from| run.captured[by as usize].iter().filter(move |message| message.from == from);
+        let pairs = halves(Party::Server, Party::Client).zip(halves(Party::Client, Party::Server));
+        for (round, (up, down)) in pairs.enumerate() {
+            let words = up.bytes.chunks_exact(8).zip(down.bytes.chunks_exact(8));
+            let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap());
+            let sum = id == "fused" || round == 8;
+            for (up, down) in words.map(|(up, down)| (word(up), word(down))) {
+                let value = if sum { up.wrapping_add(down) } else { up ^ down };
+                opened.entry((id, round)).or_default().extend(value.to_le_bytes());
+                // Round 7 of `gmw` opens one bit that hides the sign: the lowest.
+                bits[(value & 1) as usize] += u64::from(id == "gmw" && round == 7);
+            }
+        }
+    }
+    assert_eq!(opened.len(), 1 + 9);
+    for ((id, round), bytes) in opened {
+        let sigmas = chi_square_sigmas(bytes.into_iter());
+        assert!(sigmas.abs() < 6.0, "{id}: what round {round} opens is {sigmas:.1} sigmas from uniform");
+    }
+    let [zeros, ones] = bits.map(|count| count as f64);
+    assert!((zeros - ones).abs() < 6.0 * (zeros + ones).sqrt() && zeros + ones == 1600.0, "sign masks: {bits:?}");
+}
