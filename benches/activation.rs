@@ -19,7 +19,7 @@ fn fused(criterion: &mut Criterion) {
     group.throughput(Throughput::Elements(elements as u64));
     for (name, degree) in [("relu-d2", 2), ("relu-d4", 4)] {
         let function = Function::Polynomial(Polynomial::named(name).expect("a polynomial of the table"));
-        let spec = ActivationSpec { function, elements, input_bits: 32, output_bits: 16 };
+        let spec = ActivationSpec { function, elements, input_bits: 32, output_bits: 16, settings: Default::default() };
         let powers = prg.words::<u128>(elements * 2 * degree);
         let mut output = vec![0u64; elements];
         for party in [Party::Server, Party::Client] {

@@ -199,7 +199,7 @@ fn server_part(
     seed: Seed,
 ) -> Result<(), ProtocolError> {
     let mut session = Session::new(endpoint, seed, MaterialStore::new(1 << 20));
-    let mut activator = entry.protocol.setup(&mut session)?;
+    let mut activator = entry.protocol.setup(&mut session, &spec.settings)?;
     session.enter(Phase::Offline, 0)?;
     let material = activator.preprocess(&mut session, spec, &[])?;
     session.enter(Phase::Online, 0)?;

@@ -32,7 +32,8 @@ fn execute(
     link: &LinkConfig,
     material_bytes: u64,
 ) -> (Inference, Measurement) {
-    let (plan, weights) = lower(graph, &functions(entry, graph), FRAC_BITS, entry.protocol).unwrap();
+    let (plan, weights) =
+        lower(graph, &functions(entry, graph), FRAC_BITS, entry.protocol, Default::default()).unwrap();
     let query = Query {
         plan: &plan,
         weights: &weights,
@@ -127,7 +128,8 @@ fn declared_activation_costs_add_up_in_a_network() {
     let graph = random_network("resnet20");
     let image = &random_images(graph.input_shape(), 1, 1)[0];
     for entry in PROTOCOLS {
-        let (plan, _) = lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol).unwrap();
+        let (plan, _) =
+            lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol, Default::default()).unwrap();
         let costs: Vec<_> = plan.activations().map(|spec| entry.protocol.cost(spec)).collect();
         let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
         let (offline, online) = (measured.phase(Phase::Offline), measured.phase(Phase::Online));

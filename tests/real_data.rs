@@ -28,7 +28,7 @@ struct Case<'a> {
 fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
     let graph = arch::find(case.model).unwrap().load(&data.join(case.weights)).unwrap();
     let functions = vec![case.function.clone(); graph.activation_layers()];
-    let (plan, weights) = lower(&graph, &functions, 16, case.entry.protocol).unwrap();
+    let (plan, weights) = lower(&graph, &functions, 16, case.entry.protocol, Default::default()).unwrap();
     let mut images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, case.images).unwrap();
     let normalization = Normalization::named(case.normalization).unwrap();
     images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));

@@ -75,7 +75,13 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
         Family::Relu => Function::Relu,
         Family::Polynomial => Function::Polynomial(Polynomial::named("relu-d4").expect("a polynomial of the table")),
     };
-    let cost = entry.protocol.cost(&ActivationSpec { function, elements, input_bits: 32, output_bits: 16 });
+    let cost = entry.protocol.cost(&ActivationSpec {
+        function,
+        elements,
+        input_bits: 32,
+        output_bits: 16,
+        settings: Default::default(),
+    });
     let per_activation = |bytes: u64| (bytes as f64 / elements as f64 * 100.0).round() / 100.0;
     ProtocolRow {
         id: entry.id,

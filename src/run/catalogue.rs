@@ -3,12 +3,15 @@
 use crate::link;
 use crate::nn::arch;
 use crate::protocol::activation::PROTOCOLS;
-use crate::scenario::Catalogue;
+use crate::scenario::{Catalogue, KnownProtocol};
 
 /// Every id that a scenario may use.
 pub fn catalogue() -> Catalogue {
     Catalogue {
-        protocols: PROTOCOLS.iter().map(|entry| (entry.id, entry.family)).collect(),
+        protocols: PROTOCOLS
+            .iter()
+            .map(|entry| KnownProtocol { id: entry.id, family: entry.family, settings: entry.settings })
+            .collect(),
         archs: arch::all().iter().map(|architecture| architecture.id).collect(),
         link_models: link::models().iter().map(|entry| entry.id).collect(),
     }

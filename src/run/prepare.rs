@@ -56,7 +56,7 @@ fn prepare_model<'a>(
         }
         let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
         let functions = vec![protocol.function(); slots];
-        let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol)
+        let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol, protocol.settings)
             .map_err(|error| RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error })?;
         Ok(PreparedProtocol { protocol, entry, plan, weights })
     };

@@ -1,16 +1,27 @@
 //! The names a scenario may use, and the nearest one to a name that is not among them.
 
-pub use crate::protocol::activation::Family;
+pub use crate::protocol::activation::{Family, Setting};
 
 /// The ids that exist, in the order to list them in; the caller knows the registries.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
     /// Activation protocols.
-    pub protocols: Vec<(&'static str, Family)>,
+    pub protocols: Vec<KnownProtocol>,
     /// Built-in architectures.
     pub archs: Vec<&'static str>,
     /// Link models.
     pub link_models: Vec<&'static str>,
+}
+
+/// An activation protocol that exists.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownProtocol {
+    /// Its id.
+    pub id: &'static str,
+    /// What it computes.
+    pub family: Family,
+    /// What a scenario may set.
+    pub settings: &'static [Setting],
 }
 
 /// `did you mean "gmw"? known: gc, gmw`, or without the question if nothing is near.

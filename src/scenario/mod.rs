@@ -35,7 +35,7 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 pub use blame::blame;
-pub use catalogue::{Catalogue, Family};
+pub use catalogue::{Catalogue, Family, KnownProtocol};
 pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
 pub use links::Link;

@@ -2,10 +2,12 @@
 
 use serde::Serialize;
 
-use super::catalogue::{self, Catalogue, Family};
+use super::catalogue::{self, Catalogue, Family, KnownProtocol};
 use super::error::ScenarioError;
 use super::sections::PROTOCOL;
 use super::table::{Names, Table, Value};
+use crate::protocol::activation::{Setting, Settings};
+use crate::protocol::ot::OtExtension;
 use crate::protocol::{Function, Polynomial};
 
 /// An activation protocol, set up.
@@ -17,6 +19,9 @@ pub struct Protocol {
     pub id: String,
     /// What it computes; `None` for a protocol that computes ReLU.
     pub polynomial: Option<Polynomial>,
+    /// What else is set.
+    #[serde(flatten)]
+    pub settings: Settings,
 }
 
 /// What a protocol of the polynomial family computes unless stated.
@@ -37,8 +42,8 @@ pub(super) fn read(top: &Table<'_>, catalogue: &Catalogue) -> Result<Vec<Protoco
     let mut protocol = |table: &Table<'_>| {
         let at = table.require("id", "id = \"fused\"")?;
         let id = at.text()?;
-        let Some((_, family)) = catalogue.protocols.iter().find(|(known, _)| *known == id) else {
-            let ids: Vec<_> = catalogue.protocols.iter().map(|(id, _)| *id).collect();
+        let Some(known) = catalogue.protocols.iter().find(|known| known.id == id) else {
+            let ids: Vec<_> = catalogue.protocols.iter().map(|known| known.id).collect();
             return Err(at.unknown_word(id, &ids));
         };
         let at = table.get("name").unwrap_or(at);
@@ -47,14 +52,44 @@ pub(super) fn read(top: &Table<'_>, catalogue: &Catalogue) -> Result<Vec<Protoco
         Ok(Protocol {
             name: name.to_owned(),
             id: id.to_owned(),
-            polynomial: match family {
+            polynomial: match known.family {
                 Family::Polynomial => Some(polynomial(table)?),
                 Family::Relu => no_polynomial(table, id, catalogue)?,
             },
+            settings: settings(table, known, catalogue)?,
         })
     };
     let tables = top.entries("protocol", &PROTOCOL)?;
     tables.iter().map(&mut protocol).collect()
+}
+
+/// The settings that the protocol takes; one that it does not take is an error.
+fn settings(table: &Table<'_>, protocol: &KnownProtocol, catalogue: &Catalogue) -> Result<Settings, ScenarioError> {
+    let mut settings = Settings::default();
+    for setting in Setting::ALL {
+        let Some(value) = table.get(setting.key()) else { continue };
+        if !protocol.settings.contains(&setting) {
+            let takers = catalogue.protocols.iter().filter(|known| known.settings.contains(&setting));
+            let ids: Vec<_> = takers.map(|known| known.id).collect();
+            return Err(value.error(
+                format!("\"{}\" takes no `{}`", protocol.id, setting.key()),
+                format!("remove it; protocols that take it: {}", ids.join(", ")),
+            ));
+        }
+        match setting {
+            Setting::WireBits => settings.width = Some(wire_bits(&value)?),
+            Setting::Width => settings.width = Some(value.integer(8..=64)? as u32),
+            Setting::Ot => settings.ot = Some(value.word(OtExtension::ALL)?),
+        }
+    }
+    Ok(settings)
+}
+
+fn wire_bits(value: &Value<'_>) -> Result<u32, ScenarioError> {
+    match value.integer(8..=64)? {
+        bits if bits % 8 == 0 => Ok(bits as u32),
+        bits => Err(value.error(format!("{bits} bits are not whole bytes"), "write a multiple of 8, for example 48")),
+    }
 }
 
 /// A protocol that computes ReLU takes no polynomial.
@@ -63,9 +98,8 @@ fn no_polynomial(table: &Table<'_>, id: &str, catalogue: &Catalogue) -> Result<O
     let Some(value) = keys.into_iter().find_map(|key| table.get(key)) else {
         return Ok(None);
     };
-    let of_polynomials =
-        (catalogue.protocols.iter()).filter(|(_, family)| *family == Family::Polynomial).map(|(id, _)| *id);
-    let ids: Vec<_> = of_polynomials.collect();
+    let of_polynomials = catalogue.protocols.iter().filter(|known| known.family == Family::Polynomial);
+    let ids: Vec<_> = of_polynomials.map(|known| known.id).collect();
     Err(value.error(
         format!("\"{id}\" computes ReLU and takes no polynomial"),
         format!("remove it; polynomial protocols: {}", ids.join(", ")),

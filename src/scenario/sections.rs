@@ -50,8 +50,10 @@ pub(super) const MODEL: Section = Section { header: "[[model]]", keys: &["name",
 /// Normalisation constants.
 pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", keys: &["mean", "std"] };
 /// An activation protocol.
-pub(super) const PROTOCOL: Section =
-    Section { header: "[[protocol]]", keys: &["name", "id", "polynomial", "precision_bits"] };
+pub(super) const PROTOCOL: Section = Section {
+    header: "[[protocol]]",
+    keys: &["name", "id", "polynomial", "precision_bits", "wire_bits", "width", "ot"],
+};
 /// A link.
 pub(super) const LINK: Section = Section {
     header: "[[link]]",

@@ -9,15 +9,16 @@ use std::fs;
 use tempfile::TempDir;
 
 use super::*;
+use crate::protocol::activation::Setting;
 use crate::units::{BitRate, Bytes, Nanos};
 
 fn catalogue() -> Catalogue {
     Catalogue {
         protocols: vec![
-            ("fused", Family::Polynomial),
-            ("espn", Family::Polynomial),
-            ("gc", Family::Relu),
-            ("gmw", Family::Relu),
+            KnownProtocol { id: "fused", family: Family::Polynomial, settings: &[Setting::WireBits] },
+            KnownProtocol { id: "espn", family: Family::Polynomial, settings: &[] },
+            KnownProtocol { id: "gc", family: Family::Relu, settings: &[Setting::Width, Setting::Ot] },
+            KnownProtocol { id: "gmw", family: Family::Relu, settings: &[] },
         ],
         archs: vec!["minionn", "resnet20", "resnet110"],
         link_models: vec!["ideal", "token-bucket"],
@@ -83,6 +84,7 @@ fn every_default() {
             name: "fused".to_owned(),
             id: "fused".to_owned(),
             polynomial: crate::protocol::Polynomial::named("relu-d4"),
+            settings: Default::default(),
         }],
         links: vec![Link {
             name: "wan".to_owned(),

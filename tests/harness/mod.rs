@@ -42,7 +42,13 @@ pub fn function_for(entry: &ProtocolEntry) -> Function {
 }
 
 pub fn spec(entry: &ProtocolEntry, elements: usize) -> ActivationSpec {
-    ActivationSpec { function: function_for(entry), elements, input_bits: 2 * FRAC_BITS, output_bits: FRAC_BITS }
+    ActivationSpec {
+        function: function_for(entry),
+        elements,
+        input_bits: 2 * FRAC_BITS,
+        output_bits: FRAC_BITS,
+        settings: Default::default(),
+    }
 }
 
 pub type LayerRun = Execution<Vec<u64>, Vec<u64>, ()>;
@@ -59,7 +65,7 @@ pub fn run_layer(
     let server_share: Vec<u64> = y.iter().zip(client_share).map(|(y, c)| y.wrapping_sub(*c)).collect();
     let party = |endpoint: &mut _, share: Vec<u64>| {
         let mut session = Session::new(endpoint, seed, MaterialStore::new(1 << 30));
-        let mut activator = entry.protocol.setup(&mut session)?;
+        let mut activator = entry.protocol.setup(&mut session, &spec.settings)?;
         session.enter(Phase::Offline, 0)?;
         let known: &[u64] = if session.is_server() { &[] } else { &share };
         let material = activator.preprocess(&mut session, spec, known)?;

@@ -99,7 +99,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         plan: &'a Plan,
         protocol: &dyn ActivationProtocol,
     ) -> Result<Walk<'a, 'e>, ProtocolError> {
-        let activator = protocol.setup(&mut session)?;
+        let activator = protocol.setup(&mut session, &plan.settings)?;
         let material = plan.steps.iter().map(|_| None).collect();
         Ok(Walk {
             plan,

@@ -9,7 +9,7 @@
 use super::local::LocalOp;
 use crate::nn::graph::{Graph, Op, TensorShape};
 use crate::protocol::Function;
-use crate::protocol::activation::{ActivationProtocol, ActivationSpec};
+use crate::protocol::activation::{ActivationProtocol, ActivationSpec, Settings};
 use crate::ring::{LinearShape, PackedWeights, encode_slice};
 
 /// Why a network cannot be executed as asked.
@@ -113,6 +113,8 @@ pub struct Plan {
     pub layers: Vec<LayerInfo>,
     /// Largest magnitude that each slot's pre-activations may have, and the logits' after them.
     pub range_limits: Vec<f64>,
+    /// What the scenario sets for the protocol.
+    pub settings: Settings,
     pub(super) linears: Vec<LinearShape>,
     pub(super) values: Vec<Value>,
     pub(super) steps: Vec<Step>,
@@ -167,12 +169,13 @@ pub fn lower(
     functions: &[Function],
     frac_bits: u32,
     protocol: &dyn ActivationProtocol,
+    settings: Settings,
 ) -> Result<(Plan, ServerWeights), PlanError> {
     let slots = graph.nodes.iter().filter(|node| matches!(node.op, Op::Activation { .. })).count();
     if slots != functions.len() {
         return Err(PlanError::Slots { expected: slots, actual: functions.len() });
     }
-    let mut lowering = Lowering::new(graph, functions, frac_bits, protocol);
+    let mut lowering = Lowering::new(graph, functions, frac_bits, protocol, settings);
     for id in 0..graph.nodes.len() {
         let value = lowering.node(id)?;
         let value = lowering.remask_if_needed(id, value);
@@ -199,6 +202,7 @@ impl<'a> Lowering<'a> {
         functions: &'a [Function],
         frac_bits: u32,
         protocol: &'a dyn ActivationProtocol,
+        settings: Settings,
     ) -> Lowering<'a> {
         let layers = graph.nodes.iter().map(|node| LayerInfo {
             name: node.name.clone(),
@@ -226,6 +230,7 @@ impl<'a> Lowering<'a> {
             frac_bits,
             layers,
             range_limits: vec![0.0; functions.len()],
+            settings,
             linears: Vec::new(),
             values: Vec::new(),
             steps: Vec::new(),
@@ -328,6 +333,7 @@ impl<'a> Lowering<'a> {
             elements: node.shape.elements(),
             input_bits: self.plan.values[input].bits,
             output_bits: self.plan.frac_bits,
+            settings: self.plan.settings,
         };
         let refuse = |reason| Err(PlanError::Activation { node: node.name.clone(), reason });
         if spec.input_bits <= spec.output_bits {
@@ -336,7 +342,7 @@ impl<'a> Lowering<'a> {
         if let Err(reason) = self.protocol.supports(&spec) {
             return refuse(reason);
         }
-        self.plan.range_limits[slot] = (62.0 - spec.input_bits as f64).exp2();
+        self.plan.range_limits[slot] = (spec.range_bits() as f64 - spec.input_bits as f64).exp2();
         let output = Value { shape: node.shape, bits: spec.output_bits, known: false };
         Ok(self.push(StepKind::Activation { spec }, vec![input], id, output))
     }

@@ -26,7 +26,7 @@
 //! Cost for n activations: online 1 round, 8 n bytes down; offline 8 n bytes up; dealer 16 bytes to the
 //! server, 16 + 32 d n to the client.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry};
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Settings};
 use crate::link::Party;
 use crate::protocol::linear::add_into;
 use crate::protocol::masked_open::{OFFSET, shifted_mask, truncated_opening};
@@ -41,6 +41,7 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     exact: true,
     // One unit of stochastic rounding in x times the slope of P (4 for `relu-d4` at 8), one of the last truncation.
     tolerance_ulp: 6.0,
+    settings: &[],
     protocol: &Fused,
 };
 
@@ -82,7 +83,7 @@ impl ActivationProtocol for Fused {
         }
     }
 
-    fn setup(&self, _session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
+    fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {
         Ok(Box::new(Fused))
     }
 

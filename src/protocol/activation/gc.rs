@@ -34,11 +34,12 @@
 //! Cost for n activations with g AND gates each: setup 2 rounds, 32 bytes up, 4096 down; offline 2 rounds, 1024 n up,
 //! 32 + (32 g + 8) n down; online 1 round, 1024 n down.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, relu_only};
+use super::{
+    ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Setting, Settings, relu_only,
+};
 use crate::crypto::{Block, Prg};
 use crate::protocol::garble::{Circuit, Garbling, TABLE_BYTES, relu_circuit};
-use crate::protocol::ot::base::{BaseSender, POINT_BYTES};
-use crate::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender};
+use crate::protocol::ot::{CotReceiver, CotSender};
 use crate::protocol::{Cost, Dealer, Kept, PhaseCost, ProtocolError, Session};
 
 pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
@@ -49,6 +50,7 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     dealer: false,
     exact: true,
     tolerance_ulp: 1.0,
+    settings: &[Setting::Ot],
     protocol: &Gc,
 };
 
@@ -77,17 +79,12 @@ impl ActivationProtocol for Gc {
         }
     }
 
-    fn setup(&self, session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
-        let mut rng = session.rng("base OT");
+    fn setup(&self, session: &mut Session, settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {
         if session.is_server() {
-            let (ot, points) = IknpSender::from_base(&mut rng, &session.recv(POINT_BYTES)?)?;
-            session.send(points)?;
+            let ot = settings.ot().sender(session)?;
             return Ok(Box::new(Garbler { delta: ot.delta(), ot }));
         }
-        let (base, point) = BaseSender::new(&mut rng);
-        session.send(point.to_vec())?;
-        let points = session.recv(BASE_OTS * POINT_BYTES)?;
-        Ok(Box::new(Evaluator { ot: IknpReceiver::from_base(base, &points)? }))
+        Ok(Box::new(Evaluator { ot: settings.ot().receiver(session)? }))
     }
 
     fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {
@@ -103,7 +100,7 @@ fn spans(n: usize, size: usize) -> impl Iterator<Item = (usize, usize)> {
 /// The server's side.
 struct Garbler {
     delta: Block,
-    ot: IknpSender,
+    ot: Box<dyn CotSender>,
 }
 
 struct GarblerMaterial {
@@ -128,7 +125,7 @@ impl Activator for Garbler {
         let circuit = relu_circuit(spec.shift());
         let (mut mask_labels, mut server_labels) = (Prg::from_key(mask_key), Prg::from_key(zero_labels));
         for (first, size) in spans(n, CHUNK) {
-            let client0 = self.ot.extend(size * BITS, &session.recv(size * LABEL_BYTES)?)?;
+            let client0 = self.ot.extend(session, size * BITS)?;
             let server0 = server_labels.words::<Block>(size * BITS);
             let mut mask0 = mask_labels.words::<Block>(size * BITS);
             offset_by_bits(&mut mask0, &masks[first..first + size], self.delta);
@@ -157,7 +154,7 @@ impl Material for GarblerMaterial {
 
 /// The client's side.
 struct Evaluator {
-    ot: IknpReceiver,
+    ot: Box<dyn CotReceiver>,
 }
 
 struct EvaluatorMaterial {
@@ -179,8 +176,7 @@ impl Activator for Evaluator {
         let mut labels = Vec::new();
         // All columns first: waiting for tables in between would cost a round per chunk.
         for values in client_share.chunks(CHUNK) {
-            let (columns, active) = self.ot.extend(values);
-            session.send(columns)?;
+            let active = self.ot.extend(session, values)?;
             labels.push(session.store().keep(bytemuck::cast_slice(&active).to_vec())?);
         }
         let seeds = session.recv(32)?;

@@ -20,7 +20,7 @@
 //! Cost for n activations: online 9 rounds, 232 n bytes each way; offline no message between the parties;
 //! dealer 16 bytes to the server, 16 + 144 n to the client.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, relu_only};
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Settings, relu_only};
 use crate::link::Party;
 use crate::protocol::boolean::{ADDER_ANDS, Triples, add};
 use crate::protocol::linear::add_into;
@@ -36,6 +36,7 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     dealer: true,
     exact: true,
     tolerance_ulp: 2.0,
+    settings: &[],
     protocol: &Gmw,
 };
 
@@ -58,7 +59,7 @@ impl ActivationProtocol for Gmw {
         }
     }
 
-    fn setup(&self, _session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError> {
+    fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {
         Ok(Box::new(Gmw))
     }
 

@@ -6,8 +6,10 @@
 mod fused;
 mod gc;
 mod gmw;
+mod settings;
 
 pub use fused::Evaluator as FusedEvaluator;
+pub use settings::{Setting, Settings};
 
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
@@ -46,6 +48,8 @@ pub struct ProtocolEntry {
     /// Largest difference to the function of the real input that a test accepts, in units of `2^-output_bits`,
     /// for inputs of magnitude up to 8.
     pub tolerance_ulp: f64,
+    /// What a scenario may set.
+    pub settings: &'static [Setting],
     /// The protocol itself.
     pub protocol: &'static dyn ActivationProtocol,
 }
@@ -61,12 +65,19 @@ pub struct ActivationSpec {
     pub input_bits: u32,
     /// Fractional bits of the shares that come out.
     pub output_bits: u32,
+    /// What the scenario sets.
+    pub settings: Settings,
 }
 
 impl ActivationSpec {
     /// Bits to truncate.
     pub fn shift(&self) -> u32 {
         self.input_bits - self.output_bits
+    }
+
+    /// The input must be below `2^range_bits` in magnitude.
+    pub fn range_bits(&self) -> u32 {
+        self.settings.width() - 2
     }
 }
 
@@ -93,7 +104,7 @@ pub trait ActivationProtocol: Sync {
     ///
     /// # Errors
     /// A failed channel, or bytes that are not what the peer should have sent.
-    fn setup(&self, session: &mut Session) -> Result<Box<dyn Activator>, ProtocolError>;
+    fn setup(&self, session: &mut Session, settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError>;
 
     /// The dealer's part of one layer, offline.
     ///

@@ -13,9 +13,12 @@
 //! ```
 
 pub mod base;
+mod extension;
 #[cfg(test)]
 pub(crate) mod ideal;
 pub mod iknp;
+
+pub use extension::{CotReceiver, CotSender, OtExtension};
 
 /// A key that a base transfer hands out; it seeds a [`crate::crypto::Prg`].
 pub type OtKey = [u8; 16];
