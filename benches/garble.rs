@@ -10,7 +10,7 @@ use std::hint::black_box;
 const INSTANCES: [usize; 2] = [64, 1024];
 
 fn relu(c: &mut Criterion) {
-    let circuit = relu_circuit(16);
+    let circuit = relu_circuit(64, 16);
     let mut prg = Seed::from_u64(1).prg();
     let garbling = Garbling { circuit: &circuit, key: prg.key(), first_instance: 0 };
     let delta = Block(prg.block().0 | 1);

@@ -110,7 +110,7 @@ fn what_a_party_receives_is_uniform() {
     let n = 48;
     for entry in PROTOCOLS {
         let mut streams = std::collections::BTreeMap::<_, Vec<u8>>::new();
-        for seed in 0..100 {
+        for seed in 0..170 {
             let link = longhaul::link::LinkConfig { capture: true, ..wan() };
             let run =
                 run_layer(entry, &spec(entry, n), &vec![3 << 31; n], &vec![1 << 40; n], Seed::from_u64(seed), &link)

@@ -10,6 +10,7 @@ pub mod garble;
 pub mod linear;
 mod masked_open;
 pub mod ot;
+mod pack;
 mod session;
 mod spill;
 

@@ -14,7 +14,7 @@ pub use settings::{Setting, Settings};
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::ENTRY, gmw::ENTRY];
+pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::GC, gc::GC_ONLINE, gmw::ENTRY];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
@@ -82,10 +82,10 @@ impl ActivationSpec {
 }
 
 /// What the ReLU family supports.
-fn relu_only(entry: &ProtocolEntry, spec: &ActivationSpec) -> Result<(), String> {
+fn relu_only(spec: &ActivationSpec) -> Result<(), String> {
     match spec.function {
         Function::Relu => Ok(()),
-        Function::Polynomial(_) => Err(format!("`{}` computes ReLU, not polynomials", entry.id)),
+        Function::Polynomial(_) => Err("the protocol computes ReLU, not polynomials".into()),
     }
 }
 

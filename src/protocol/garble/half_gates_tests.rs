@@ -147,14 +147,14 @@ fn one_gate_follows_the_paper() {
 fn relu_decodes_to_plain_evaluation() {
     let mut prg = Seed::from_u64(3).prg();
     for (n, shift) in [(1, 16), (7, 0), (8, 12), (64, 16), (65, 62)] {
-        assert_garbles(&Case::new(relu_circuit(shift), n, &mut prg));
+        assert_garbles(&Case::new(relu_circuit(64, shift), n, &mut prg));
     }
 }
 
 #[test]
 fn chunks_do_not_change_results() {
     let n = 70;
-    let case = Case::new(relu_circuit(16), n, &mut Seed::from_u64(4).prg());
+    let case = Case::new(relu_circuit(64, 16), n, &mut Seed::from_u64(4).prg());
     let (tables, outputs0) = case.garble(Kernel::best(), 0, n);
     let expected = Some(case.expected());
     for step in [1, 7, 16, 48, 65] {
@@ -203,7 +203,7 @@ fn a_flipped_table_bit_is_noticed() {
 
 #[test]
 fn a_flipped_bit_of_a_relu_table_spoils_its_instance_only() {
-    let case = Case::new(relu_circuit(16), 20, &mut Seed::from_u64(6).prg());
+    let case = Case::new(relu_circuit(64, 16), 20, &mut Seed::from_u64(6).prg());
     let (mut tables, outputs0) = case.garble(Kernel::best(), 0, 20);
     let intact = case.evaluate(Kernel::best(), 0, 20, &tables);
     // Both halves of the first gate of instance 5, so that at least one is used; the group has 16 lanes.

@@ -1,52 +1,51 @@
-//! The garbled ReLU over additive shares in Z_2^64, truncation and re-masking included.
+//! The garbled ReLU over additive shares, truncation and re-masking included.
 
 use super::Circuit;
 use super::circuit::{Builder, Wire};
 
-/// Bits of a ring element.
-const RING_BITS: usize = 64;
-
-/// The circuit of `(max(client + server, 0) >> shift) + mask` mod 2^64.
+/// The circuit of `(max(client + server, 0) >> shift) + mask`, of two's complement numbers of `width` bits.
 ///
-/// Input bundles, 64 bits each, least significant first: the evaluator's share `client`, then the
-/// garbler's share `server` and `mask`. Output: 64 bits. It has `63 + (63 - shift) + 63` AND gates: an
-/// adder's carries, the selection by the sign, an adder's carries.
+/// Input bundles, least significant bit first: the evaluator's share `client` and the garbler's share `server`,
+/// `width` bits each, and the garbler's `mask` of `width - 1 - shift` bits. Output: the sum of the surviving bits and
+/// the mask, `width - shift` bits, the last one the carry. It has `width - 1 + 2 (width - 1 - shift)` AND gates: an adder's
+/// carries, the selection by the sign, an adder's carries.
 ///
 /// # Panics
-/// If `shift` is above 62, which would leave no bit.
-pub fn relu_circuit(shift: u32) -> Circuit {
-    let shift = shift as usize;
-    assert!(shift < RING_BITS - 1, "a shift by {shift} leaves no bit");
+/// If no bit would be left.
+pub fn relu_circuit(width: u32, shift: u32) -> Circuit {
+    assert!(shift + 1 < width && width <= 64, "a shift by {shift} leaves no bit of {width}");
+    let (width, shift) = (width as usize, shift as usize);
     let mut builder = Builder::new();
-    let client = builder.input(RING_BITS);
-    let server = builder.input(RING_BITS);
-    let mask = builder.input(RING_BITS);
-    let y = add(&mut builder, &client, &server);
-    let positive = builder.inv(y[RING_BITS - 1]);
-    let x: Vec<Wire> = y[shift..RING_BITS - 1].iter().map(|&bit| builder.and(bit, positive)).collect();
-    let outputs = add(&mut builder, &mask, &x);
+    let client = builder.input(width);
+    let server = builder.input(width);
+    let mask = builder.input(width - 1 - shift);
+    let (y, _) = add(&mut builder, &client, &server);
+    let positive = builder.inv(y[width - 1]);
+    let x: Vec<Wire> = y[shift..width - 1].iter().map(|&bit| builder.and(bit, positive)).collect();
+    let (mut outputs, carry) = add(&mut builder, &mask, &x);
+    outputs.push(carry);
+    // Gates that no output needs, like the first adder's last carry, are not built.
     builder.build(&outputs)
 }
 
-/// The sum mod `2^a.len()`, `b` extended by zeros: one AND gate per carry.
-fn add(builder: &mut Builder, a: &[Wire], b: &[Wire]) -> Vec<Wire> {
+/// The sum of two numbers of one width and its carry: one AND gate per carry.
+fn add(builder: &mut Builder, a: &[Wire], b: &[Wire]) -> (Vec<Wire>, Wire) {
     let mut carry: Option<Wire> = None;
     let mut sum = Vec::with_capacity(a.len());
-    for (i, &a) in a.iter().enumerate() {
-        let (bit, next) = match (b.get(i), carry) {
-            (Some(&b), Some(c)) => {
+    for (&a, &b) in a.iter().zip(b) {
+        let (bit, next) = match carry {
+            Some(c) => {
                 // c' = c ^ ((a ^ c) & (b ^ c)) is the majority of the three.
                 let (ac, bc) = (builder.xor(a, c), builder.xor(b, c));
                 let change = builder.and(ac, bc);
-                (builder.xor(ac, b), Some(builder.xor(c, change)))
+                (builder.xor(ac, b), builder.xor(c, change))
             }
-            (Some(&other), None) | (None, Some(other)) => (builder.xor(a, other), Some(builder.and(a, other))),
-            (None, None) => (a, None),
+            None => (builder.xor(a, b), builder.and(a, b)),
         };
         sum.push(bit);
-        carry = next;
+        carry = Some(next);
     }
-    sum
+    (sum, carry.expect("numbers have at least one bit"))
 }
 
 #[cfg(test)]
@@ -54,48 +53,49 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const SHIFTS: [u32; 6] = [0, 1, 12, 16, 40, 62];
+    const SHAPES: [(u32, u32); 9] =
+        [(64, 0), (64, 1), (64, 12), (64, 16), (64, 62), (48, 16), (37, 12), (8, 0), (8, 6)];
 
-    fn bits(word: u64) -> Vec<bool> {
-        (0..64).map(|i| word >> i & 1 == 1).collect()
+    fn bits(word: u64, width: u32) -> Vec<bool> {
+        (0..width).map(|i| word >> i & 1 == 1).collect()
     }
 
-    fn eval(circuit: &Circuit, words: [u64; 3]) -> u64 {
-        let inputs = words.map(bits);
+    fn eval(circuit: &Circuit, (width, shift): (u32, u32), [client, server, mask]: [u64; 3]) -> u128 {
+        let inputs = [bits(client, width), bits(server, width), bits(mask, width - 1 - shift)];
         let outputs = circuit.eval(&[&inputs[0], &inputs[1], &inputs[2]]);
-        (0..64).map(|i| u64::from(outputs[i]) << i).sum()
+        outputs.iter().enumerate().map(|(i, &bit)| u128::from(bit) << i).sum()
     }
 
-    fn expected(y: i64, shift: u32, mask: u64) -> u64 {
-        ((y.max(0) >> shift) as u64).wrapping_add(mask)
+    fn expected(y: i64, (width, shift): (u32, u32), mask: u64) -> u128 {
+        let sign_extended = y << (64 - width) >> (64 - width);
+        (sign_extended.max(0) >> shift) as u128 + u128::from(mask & ((1 << (width - 1 - shift)) - 1))
     }
 
     #[test]
     fn costs_an_and_gate_per_carry_and_selected_bit() {
-        for shift in SHIFTS {
-            let circuit = relu_circuit(shift);
-            assert_eq!(circuit.and_gates(), 63 + (63 - shift as usize) + 63);
-            assert!(circuit.and_gates() <= 3 * 63);
-            assert_eq!(circuit.input_widths(), [64, 64, 64]);
-            assert_eq!(circuit.output_width(), 64);
+        for (width, shift) in SHAPES {
+            let circuit = relu_circuit(width, shift);
+            let (width, kept) = (width as usize, (width - 1 - shift) as usize);
+            assert_eq!(circuit.and_gates(), width - 1 + 2 * kept);
+            assert!(circuit.and_gates() <= 3 * (width - 1));
+            assert_eq!(circuit.input_widths(), [width, width, kept]);
+            assert_eq!(circuit.output_width(), kept + 1);
             // The bits that wait for the sign, and a few batches of inputs and outputs.
-            assert!(circuit.slots() <= 63 - shift as usize + 16, "{}", circuit.slots());
+            assert!(circuit.slots() <= kept + 16, "{}", circuit.slots());
         }
     }
 
     #[test]
     fn edge_values() {
-        let power = 1i64 << 62;
-        let fixed = [0, 1, -1, 2, power - 1, power, power + 1, 1 - power, -power];
-        for shift in SHIFTS {
-            let circuit = relu_circuit(shift);
-            let unit = 1i64 << shift;
+        for shape in SHAPES {
+            let circuit = relu_circuit(shape.0, shape.1);
+            let (end, unit) = (1i64 << (shape.0 - 1).min(62), 1i64 << shape.1);
             let near = [unit - 1, unit, unit + 1, 1 - unit, -unit, -unit - 1];
-            for y in fixed.into_iter().chain(near).chain([i64::MIN, i64::MAX]) {
+            for y in [0, 1, -1, 2, end - 1, end / 2, 1 - end, -end, i64::MIN, i64::MAX].into_iter().chain(near) {
                 for (client, mask) in [(0, 0), (u64::MAX, 1), (1 << 63, u64::MAX), (77, 1 << 63)] {
                     let server = (y as u64).wrapping_sub(client);
-                    let output = eval(&circuit, [client, server, mask]);
-                    assert_eq!(output, expected(y, shift, mask), "y = {y}, shift = {shift}");
+                    let output = eval(&circuit, shape, [client, server, mask]);
+                    assert_eq!(output, expected(y, shape, mask), "y = {y}, {shape:?}");
                 }
             }
         }
@@ -103,10 +103,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn random_values(client: u64, server: u64, mask: u64, shift in 0u32..63) {
+        fn random_values(client: u64, server: u64, mask: u64, width in 2u32..65, shift in 0u32..63) {
+            let shape = (width, shift % (width - 1));
             let y = client.wrapping_add(server) as i64;
-            let output = eval(&relu_circuit(shift), [client, server, mask]);
-            prop_assert_eq!(output, expected(y, shift, mask));
+            let output = eval(&relu_circuit(shape.0, shape.1), shape, [client, server, mask]);
+            prop_assert_eq!(output, expected(y, shape, mask));
         }
     }
 }
