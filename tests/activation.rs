@@ -6,7 +6,8 @@ mod harness;
 use harness::*;
 use longhaul::crypto::Seed;
 use longhaul::link::{Endpoint, Party, Phase, run_parties};
-use longhaul::protocol::activation::{ActivationSpec, PROTOCOLS, ProtocolEntry};
+use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry, Setting, Settings};
+use longhaul::protocol::ot::OtExtension;
 use longhaul::protocol::{Cost, Dealer, MaterialStore, PhaseCost, ProtocolError, Session};
 
 /// Edge values of an activation's input at scale `2 f`: zero, units in the last place, one, range ends.
@@ -30,28 +31,44 @@ fn inputs(n: usize, seed: Seed) -> Vec<u64> {
     edges.into_iter().chain(random).take(n).map(|y| y as u64).collect()
 }
 
-fn run(entry: &ProtocolEntry, n: usize, seed: u64) -> (Vec<u64>, LayerRun) {
+fn run(entry: &ProtocolEntry, spec: &ActivationSpec, seed: u64) -> (Vec<u64>, LayerRun) {
     let seed = Seed::from_u64(seed);
-    let y = inputs(n, seed);
-    let client_share = seed.derive("client share").prg().words(n);
-    let run = run_layer(entry, &spec(entry, n), &y, &client_share, seed, &wan())
-        .unwrap_or_else(|e| panic!("{}: {e}", entry.id));
+    let y = inputs(spec.elements, seed);
+    let client_share = seed.derive("client share").prg().words(spec.elements);
+    let run = run_layer(entry, spec, &y, &client_share, seed, &wan()).unwrap_or_else(|e| panic!("{}: {e}", entry.id));
     (y, run)
 }
 
+/// The layer with every value of each setting that the protocol takes, one at a time.
+fn with_settings(entry: &ProtocolEntry, elements: usize) -> Vec<ActivationSpec> {
+    let mut all = vec![Settings::default()];
+    for setting in entry.settings {
+        let width = |width| Settings { width: Some(width), ot: None };
+        match setting {
+            Setting::WireBits => all.extend([40, 48].map(width)),
+            // The inputs need 37 bits and a sign.
+            Setting::Width => all.extend([38, 39, 48, 63].map(width)),
+            Setting::Ot => {
+                all.extend(OtExtension::ALL.iter().map(|(_, ot)| Settings { width: None, ot: Some(*ot) }));
+            }
+        }
+    }
+    all.into_iter().map(|settings| ActivationSpec { settings, ..spec(entry, elements) }).collect()
+}
+
 /// Ideal functionality: the opened result is the function of the input, up to the stated tolerance.
-fn assert_activation(entry: &ProtocolEntry, n: usize, seed: u64) {
-    let function = function_for(entry);
-    let (y, run) = run(entry, n, seed);
+fn assert_activation(entry: &ProtocolEntry, spec: &ActivationSpec, seed: u64) {
+    let (y, run) = run(entry, spec, seed);
     let unit = (-(FRAC_BITS as f64)).exp2();
     for (i, (y, actual)) in y.iter().zip(opened(&run)).enumerate() {
-        let x = longhaul::ring::decode(*y, 2 * FRAC_BITS);
-        let error = (actual - function.eval(x)).abs() / unit;
+        let x = longhaul::ring::decode(*y, spec.input_bits);
+        let expected = spec.function.eval(x);
+        let error = (actual - expected).abs() / unit;
         assert!(
             error <= entry.tolerance_ulp,
-            "{} seed {seed}: element {i}: f({x}) = {}, got {actual}: {error} units off",
+            "{} {:?} seed {seed}: element {i}: f({x}) = {expected}, got {actual}: {error} units off",
             entry.id,
-            function.eval(x)
+            spec.settings,
         );
     }
 }
@@ -59,8 +76,32 @@ fn assert_activation(entry: &ProtocolEntry, n: usize, seed: u64) {
 #[test]
 fn results_agree_with_plaintext() {
     for entry in PROTOCOLS {
-        for n in [0, 1, 7, 64, 65, 3000] {
-            assert_activation(entry, n, n as u64);
+        for n in [0, 1, 7, 64, 65, 3000, 100_000] {
+            assert_activation(entry, &spec(entry, n), n as u64);
+        }
+    }
+}
+
+#[test]
+fn results_agree_with_plaintext_under_every_setting() {
+    for entry in PROTOCOLS {
+        for n in [1, 65, 600] {
+            with_settings(entry, n).iter().for_each(|spec| assert_activation(entry, spec, n as u64));
+        }
+    }
+}
+
+#[test]
+fn relu_without_truncation_agrees_with_plaintext() {
+    // What a max pool compares has the scale of its result.
+    for entry in PROTOCOLS.iter().filter(|entry| entry.family == Family::Relu) {
+        for spec in with_settings(entry, 100) {
+            let spec = ActivationSpec { output_bits: spec.input_bits, ..spec };
+            let (y, run) = run(entry, &spec, 9);
+            let opened: Vec<i64> = run.server.iter().zip(&run.client).map(|(s, c)| s.wrapping_add(*c) as i64).collect();
+            for (y, opened) in y.into_iter().zip(opened) {
+                assert_eq!(opened, (y as i64).max(0), "{} {:?}", entry.id, spec.settings);
+            }
         }
     }
 }
@@ -68,12 +109,16 @@ fn results_agree_with_plaintext() {
 #[test]
 fn results_agree_at_the_ends_of_the_range() {
     // |y| < 2^62: 2^29.99 at scale 32. ReLU protocols must be exact there; polynomials overflow by nature.
-    for entry in PROTOCOLS.iter().filter(|entry| function_for(entry) == longhaul::protocol::Function::Relu) {
-        let y: Vec<u64> = [(1i64 << 62) - 1, -(1i64 << 62) + 1, 1 << 61, -(1 << 61)].map(|y| y as u64).to_vec();
-        let run = run_layer(entry, &spec(entry, 4), &y, &[5, u64::MAX, 1 << 63, 0], Seed::from_u64(3), &wan()).unwrap();
-        for (y, actual) in y.iter().zip(opened(&run)) {
-            let expected = longhaul::ring::decode(*y, 2 * FRAC_BITS).max(0.0);
-            assert!((actual - expected).abs() <= entry.tolerance_ulp / 65536.0, "{}: {expected} {actual}", entry.id);
+    for entry in PROTOCOLS.iter().filter(|entry| entry.family == Family::Relu) {
+        for spec in with_settings(entry, 4) {
+            let end = 1i64 << spec.range_bits();
+            let y = [end - 1, -end + 1, end / 2, -end / 2].map(|y| y as u64);
+            let run = run_layer(entry, &spec, &y, &[5, u64::MAX, 1 << 63, 0], Seed::from_u64(3), &wan()).unwrap();
+            for (y, actual) in y.iter().zip(opened(&run)) {
+                let expected = longhaul::ring::decode(*y, 2 * FRAC_BITS).max(0.0);
+                let error = (actual - expected).abs();
+                assert!(error <= entry.tolerance_ulp / 65536.0, "{} {:?}: {error}", entry.id, spec.settings);
+            }
         }
     }
 }
@@ -97,9 +142,16 @@ fn metered(run: &LayerRun) -> Cost {
 #[test]
 fn declared_costs_equal_the_meter() {
     for entry in PROTOCOLS {
-        for n in [1, 7, 64, 65, 1025] {
-            let (_, run) = run(entry, n, 1);
-            assert_eq!(metered(&run), entry.protocol.cost(&spec(entry, n)), "{} with n = {n}", entry.id);
+        for spec in [1, 7, 64, 65, 1025].into_iter().flat_map(|n| with_settings(entry, n)) {
+            let (_, run) = run(entry, &spec, 1);
+            assert_eq!(
+                metered(&run),
+                entry.protocol.cost(&spec),
+                "{} with {} of {:?}",
+                entry.id,
+                spec.elements,
+                spec.settings
+            );
         }
     }
 }
@@ -155,7 +207,7 @@ fn output_shares_are_uniform() {
 #[test]
 fn masks_differ_between_seeds_and_layers_repeat_under_one_seed() {
     for entry in PROTOCOLS {
-        let digests = |seed| run(entry, 9, seed).1.ledgers.map(|ledger| ledger.digests);
+        let digests = |seed| run(entry, &spec(entry, 9), seed).1.ledgers.map(|ledger| ledger.digests);
         assert_eq!(digests(4), digests(4), "{}", entry.id);
         assert_ne!(digests(4), digests(5), "{}", entry.id);
     }

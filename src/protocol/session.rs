@@ -1,5 +1,6 @@
 //! Everything that protocol code of the server and the client is given.
 
+use super::pack::{pack, packed_bytes, unpack};
 use super::{MaterialStore, ProtocolError};
 use crate::crypto::{Prg, Seed};
 use crate::link::{Endpoint, LinkError, Party, Phase};
@@ -99,6 +100,28 @@ impl<'a> Session<'a> {
         }
         let bytes = self.recv(n * 8)?;
         Ok(bytemuck::allocation::pod_collect_to_vec(&bytes))
+    }
+
+    /// Sends the low `width` bits of each word as one message without gaps; nothing for no words.
+    ///
+    /// # Errors
+    /// See [`Endpoint::send`].
+    pub fn send_packed(&mut self, words: &[u64], width: u32) -> Result<(), LinkError> {
+        match words {
+            [] => Ok(()),
+            words => self.send(pack(words, width)),
+        }
+    }
+
+    /// Receives `n` words of `width` bits; nothing for no words.
+    ///
+    /// # Errors
+    /// See [`Endpoint::recv`].
+    pub fn recv_packed(&mut self, n: usize, width: u32) -> Result<Vec<u64>, LinkError> {
+        match n {
+            0 => Ok(Vec::new()),
+            n => Ok(unpack(&self.recv(packed_bytes(n, width))?, width, n)),
+        }
     }
 
     /// Both parties send words at the same time: one round.

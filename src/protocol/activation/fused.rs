@@ -1,13 +1,15 @@
 //! `fused`: truncation, ring lift and the whole polynomial from one opening.
 //!
-//! Functionality: shares of `y` (scale `input_bits`, `|y| < 2^62`) to shares of `P(y)` (scale
+//! Functionality: shares of `y` (scale `input_bits`, `|y| < 2^(w-2)`) to shares of `P(y)` (scale
 //! `f = output_bits`), `P` of degree `d` with coefficients of `p` fractional bits.
 //!
 //! Source: longhaul's own. Powers of a dealer's mask as in HoneyBadgerMPC (Lu et al., CCS 2019, section 5) and
 //! ESPN (Diaa et al., USENIX Security 2024, section 4); new are the exact truncation from the same opening
 //! (`masked_open`) and the evaluation in Z_2^128, so that no power has to be pre-scaled.
 //!
-//! 1. Open `Y = y + 2^62 + r mod 2^64`; it gives `X` with `x = X - rho` (`x` at scale `f`).
+//! `w` is the setting `wire_bits`: 64, or fewer to send less where the pre-activations are known to be small.
+//!
+//! 1. Open `Y = y + 2^(w-2) + r mod 2^w`; it gives `X` with `x = X - rho` (`x` at scale `f`).
 //! 2. `P(X - rho) = sum_j a_j(X) rho^j`: the `a_j` are public (a Taylor shift of `P` to `X`), the powers of
 //!    `rho` are shared over Z_2^128, for both candidates of `rho`. The sum has scale `d f + p`.
 //! 3. Both truncate their 128-bit shares locally by `k = (d-1) f + p` and reduce mod 2^64. In SecureML (Mohassel and
@@ -17,19 +19,20 @@
 //! ```text
 //! offline  dealer -> both    keys; the client's share of rho^k, rho'^k, k = 1..d
 //!          client -> server  y_c + r_c
-//! online   server -> client  y_s + r_s + 2^62
+//! online   server -> client  y_s + r_s + 2^(w-2)
 //! ```
 //!
 //! Security: semi-honest, non-colluding dealer. The client's half is masked by `r_c`, the server's by `r_s`,
 //! each uniform and unknown to the other party; `Y` is masked by `r = r_s + r_c`.
 //!
-//! Cost for n activations: online 1 round, 8 n bytes down; offline 8 n bytes up; dealer 16 bytes to the
+//! Cost for n activations: online 1 round, w n / 8 bytes down; offline w n / 8 bytes up; dealer 16 bytes to the
 //! server, 16 + 32 d n to the client.
 
-use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Settings};
+use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Setting, Settings};
 use crate::link::Party;
 use crate::protocol::linear::add_into;
-use crate::protocol::masked_open::{OFFSET, shifted_mask, truncated_opening};
+use crate::protocol::masked_open::MaskedOpening;
+use crate::protocol::pack::packed_bytes;
 use crate::protocol::{Cost, Dealer, Function, PhaseCost, Polynomial, ProtocolError, Session};
 
 pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
@@ -41,7 +44,7 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     exact: true,
     // One unit of stochastic rounding in x times the slope of P (4 for `relu-d4` at 8), one of the last truncation.
     tolerance_ulp: 6.0,
-    settings: &[],
+    settings: &[Setting::WireBits],
     protocol: &Fused,
 };
 
@@ -59,6 +62,16 @@ impl ActivationProtocol for Fused {
         if degree == 0 {
             return Err("`fused` needs a polynomial of degree 1 or more".into());
         }
+        if spec.shift() == 0 {
+            return Err("`fused` needs something to truncate: an activation after a linear layer".into());
+        }
+        if spec.settings.width() < spec.shift() + 3 {
+            return Err(format!(
+                "{} wire bits leave nothing after the truncation of {}",
+                spec.settings.width(),
+                spec.shift()
+            ));
+        }
         let bits = (degree - 1) * spec.output_bits + polynomial.precision_bits;
         if bits > MAX_TRUNCATED_BITS {
             return Err(format!(
@@ -74,9 +87,10 @@ impl ActivationProtocol for Fused {
     fn cost(&self, spec: &ActivationSpec) -> Cost {
         let n = spec.elements as u64;
         let degree = polynomial(spec).degree() as u64;
+        let opened = packed_bytes(spec.elements, spec.settings.width()) as u64;
         Cost {
-            offline: PhaseCost { rounds: 2, up: 8 * n, down: 0 },
-            online: PhaseCost { rounds: 1, up: 0, down: 8 * n },
+            offline: PhaseCost { rounds: 2, up: opened, down: 0 },
+            online: PhaseCost { rounds: 1, up: 0, down: opened },
             dealer_server: 16,
             dealer_client: 16 + 32 * degree * n,
             ..Cost::default()
@@ -94,12 +108,10 @@ impl ActivationProtocol for Fused {
         let mut r = server.words::<u64>(n);
         add_into(&mut r, &client.words(n));
         let mut powers = server.words::<u128>(n * 2 * degree);
-        if degree > 0 {
-            for (share, r) in powers.chunks_exact_mut(2 * degree).zip(r) {
-                let (rho, rho_wrapped) = shifted_mask(r, spec.shift());
-                subtract_from_powers(rho, &mut share[..degree]);
-                subtract_from_powers(rho_wrapped, &mut share[degree..]);
-            }
+        for (share, r) in powers.chunks_exact_mut(2 * degree).zip(r) {
+            let (rho, rho_wrapped) = opening(spec).shifted_mask(r);
+            subtract_from_powers(rho, &mut share[..degree]);
+            subtract_from_powers(rho_wrapped, &mut share[degree..]);
         }
         dealer.send::<u128>(Party::Server, Some(server_key), &[])?;
         dealer.send(Party::Client, Some(client_key), &powers)?;
@@ -117,6 +129,10 @@ fn subtract_from_powers(rho: i64, share: &mut [u128]) {
     }
 }
 
+fn opening(spec: &ActivationSpec) -> MaskedOpening {
+    MaskedOpening { width: spec.settings.width(), shift: spec.shift() }
+}
+
 fn polynomial(spec: &ActivationSpec) -> &Polynomial {
     match &spec.function {
         Function::Polynomial(polynomial) => polynomial,
@@ -126,7 +142,7 @@ fn polynomial(spec: &ActivationSpec) -> &Polynomial {
 
 struct FusedMaterial {
     spec: ActivationSpec,
-    /// What this party contributes to the opening: client `y_c + r_c`, server `r_s + 2^62` (`y_s` comes online).
+    /// What this party contributes to the opening: client `y_c + r_c`, server `r_s + 2^(w-2)` (`y_s` comes online).
     half: Vec<u64>,
     /// What the peer contributed offline: the client's half at the server, nothing at the client.
     received: Vec<u64>,
@@ -141,19 +157,19 @@ impl Activator for Fused {
         spec: &ActivationSpec,
         client_share: &[u64],
     ) -> Result<Box<dyn Material>, ProtocolError> {
-        let n = spec.elements;
+        let (n, width) = (spec.elements, spec.settings.width());
         let words = n * 2 * polynomial(spec).degree();
         let (half, received, powers);
         if session.is_server() {
             let mut own = session.recv_dealt(16)?.prg();
-            half = own.words::<u64>(n).into_iter().map(|r| r.wrapping_add(OFFSET)).collect();
+            half = own.words::<u64>(n).into_iter().map(|r| r.wrapping_add(opening(spec).offset())).collect();
             powers = own.words(words);
-            received = session.recv_words(n)?;
+            received = session.recv_packed(n, width)?;
         } else {
             let mut dealt = session.recv_dealt(16 + words * 16)?;
             let mut own = dealt.prg().words::<u64>(n);
             add_into(&mut own, client_share);
-            session.send_words(&own)?;
+            session.send_packed(&own, width)?;
             (half, received, powers) = (own, Vec::new(), dealt.words(words));
         }
         Ok(Box::new(FusedMaterial { spec: spec.clone(), half, received, powers }))
@@ -162,13 +178,13 @@ impl Activator for Fused {
 
 impl Material for FusedMaterial {
     fn online(self: Box<Self>, session: &mut Session, mut share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
-        let mut opened = self.half;
+        let (width, mut opened) = (self.spec.settings.width(), self.half);
         if session.is_server() {
             add_into(&mut opened, &share);
-            session.send_words(&opened)?;
+            session.send_packed(&opened, width)?;
             add_into(&mut opened, &self.received);
         } else {
-            add_into(&mut opened, &session.recv_words(share.len())?);
+            add_into(&mut opened, &session.recv_packed(share.len(), width)?);
         }
         Evaluator::new(&self.spec, session.role()).run(&opened, &self.powers, &mut share);
         Ok(share)
@@ -179,7 +195,7 @@ impl Material for FusedMaterial {
 pub struct Evaluator {
     /// Coefficients scaled so that every term of `P` has scale `d f + p`.
     scaled: Vec<u128>,
-    shift: u32,
+    opening: MaskedOpening,
     final_shift: u32,
     party: Party,
 }
@@ -195,7 +211,12 @@ impl Evaluator {
             .enumerate()
             .map(|(k, &c)| ((c as i128) << ((degree - k as u32) * spec.output_bits)) as u128);
         let total_bits = degree * spec.output_bits + polynomial.precision_bits;
-        Evaluator { scaled: scaled.collect(), shift: spec.shift(), final_shift: total_bits - spec.output_bits, party }
+        Evaluator {
+            scaled: scaled.collect(),
+            opening: opening(spec),
+            final_shift: total_bits - spec.output_bits,
+            party,
+        }
     }
 
     /// `output[i]` becomes the party's share for `opened[i]`, with `2 d` shared powers per element.
@@ -218,7 +239,7 @@ impl Evaluator {
     fn run_degree<const D: usize, const N: usize>(&self, opened: &[u64], powers: &[u128], output: &mut [u64]) {
         let scaled: [u128; N] = self.scaled.as_slice().try_into().expect("chosen by the number of coefficients");
         for (i, (&opened, output)) in opened.iter().zip(output).enumerate() {
-            let (x, wrapped) = truncated_opening(opened, self.shift);
+            let (x, wrapped) = self.opening.truncated(opened);
             let start = (2 * i + wrapped as usize) * D;
             let a = taylor_shift(scaled, x as i128 as u128);
             // P(X - rho) = sum_j (-1)^j a_j rho^j; the constant is public and the server's.

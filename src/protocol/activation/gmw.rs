@@ -24,7 +24,7 @@ use super::{ActivationProtocol, ActivationSpec, Activator, Family, Material, Pro
 use crate::link::Party;
 use crate::protocol::boolean::{ADDER_ANDS, Triples, add};
 use crate::protocol::linear::add_into;
-use crate::protocol::masked_open::{OFFSET, shifted_mask, truncated_opening};
+use crate::protocol::masked_open::MaskedOpening;
 use crate::protocol::{Cost, Dealer, PhaseCost, ProtocolError, Session};
 use crate::{crypto::Prg, protocol::boolean::xor_into};
 
@@ -75,7 +75,7 @@ impl ActivationProtocol for Gmw {
         add_into(&mut masks.c, &theirs.c);
         let shares = server.words::<u64>(n * DEALT_WORDS);
         for (i, share) in shares.chunks_exact(DEALT_WORDS).enumerate() {
-            let (rho, rho_wrapped) = shifted_mask(masks.r[i], spec.shift());
+            let (rho, rho_wrapped) = opening(spec).shifted_mask(masks.r[i]);
             let (rho, rho_wrapped, c) = (rho as u64, rho_wrapped as u64, masks.c[i]);
             let values = [masks.beta[i] & 1, rho, rho_wrapped, c.wrapping_mul(rho), c.wrapping_mul(rho_wrapped)];
             dealt.extend(values.iter().zip(share).map(|(value, share)| value.wrapping_sub(*share)));
@@ -84,6 +84,10 @@ impl ActivationProtocol for Gmw {
         dealer.send(Party::Client, Some(client_key), &dealt)?;
         Ok(())
     }
+}
+
+fn opening(spec: &ActivationSpec) -> MaskedOpening {
+    MaskedOpening { width: 64, shift: spec.shift() }
 }
 
 /// Dealt words per element besides the triples: `beta`, `rho`, `rho'`, `c rho`, `c rho'` as additive shares.
@@ -106,7 +110,7 @@ impl Masks {
 }
 
 struct GmwMaterial {
-    shift: u32,
+    opening: MaskedOpening,
     triples: Triples,
     masks: Masks,
     /// Shares of the [`DEALT_WORDS`] per element.
@@ -134,7 +138,7 @@ impl Activator for Gmw {
             masks = Masks::draw(&mut own, n);
             dealt = message.words(n * DEALT_WORDS);
         }
-        Ok(Box::new(GmwMaterial { shift: spec.shift(), triples, masks, dealt }))
+        Ok(Box::new(GmwMaterial { opening: opening(spec), triples, masks, dealt }))
     }
 }
 
@@ -165,14 +169,14 @@ impl GmwMaterial {
     /// `b (X - rho)` with `b = e + c`, `e` and the value behind `X` opened.
     fn multiply_truncated(&self, session: &mut Session, bit: &[u64], y: &[u64]) -> Result<Vec<u64>, ProtocolError> {
         let n = y.len();
-        let offset = session.if_server(OFFSET);
+        let offset = session.if_server(self.opening.offset());
         let masked_y = y.iter().zip(&self.masks.r).map(|(y, r)| y.wrapping_add(*r).wrapping_add(offset));
         let mut opened: Vec<u64> =
             masked_y.chain(bit.iter().zip(&self.masks.c).map(|(b, c)| b.wrapping_sub(*c))).collect();
         let theirs = session.exchange_words(&opened)?;
         add_into(&mut opened, &theirs);
         let product = |i: usize| {
-            let (x, wrapped) = truncated_opening(opened[i], self.shift);
+            let (x, wrapped) = self.opening.truncated(opened[i]);
             let (x, e) = (x as u64, opened[n + i]);
             let dealt = &self.dealt[i * DEALT_WORDS..][..DEALT_WORDS];
             let (rho, c_rho) = (dealt[1 + wrapped as usize], dealt[3 + wrapped as usize]);
