@@ -12,7 +12,7 @@ use longhaul::nn::graph::{Graph, Op, TensorShape};
 use longhaul::nn::secure::{Inference, Query, infer, lower};
 use longhaul::nn::{arch, plain};
 use longhaul::protocol::Function;
-use longhaul::protocol::activation::{self, PROTOCOLS, ProtocolEntry};
+use longhaul::protocol::activation::{self, Family, PROTOCOLS, ProtocolEntry, Setting};
 use longhaul::ring::{ConvShape, LinearShape};
 use longhaul::run::Measurement;
 use longhaul::units::Nanos;
@@ -197,8 +197,8 @@ fn what_the_parties_receive_in_a_network_is_uniform() {
             for (by, messages) in Party::ALL.into_iter().zip(&inference.captured) {
                 // Curve points of the base OTs are not uniform bytes, and the logits are meant to be learned:
                 // their sharing is uniform, too.
-                let setup_of_gc = |phase| phase == Phase::Setup && entry.id == "gc";
-                for message in messages.iter().filter(|message| !setup_of_gc(message.phase)) {
+                let base_ots = |phase| phase == Phase::Setup && entry.settings.contains(&Setting::Ot);
+                for message in messages.iter().filter(|message| !base_ots(message.phase)) {
                     streams.entry((by, message.from, message.phase)).or_default().extend(&message.bytes);
                 }
             }
@@ -302,6 +302,61 @@ fn pooling_network() -> Graph {
     let pooled = builder.push("pool b", Op::AvgPool { kernel: 2, stride: 2 }, &[pooled]).unwrap();
     builder.push("flat", Op::Flatten, &[pooled]).unwrap();
     builder.finish().unwrap()
+}
+
+/// Max pooling of the image with padding, of pre-activations, of activations, and with odd and large windows.
+fn max_pooling_network() -> Graph {
+    let mut builder = GraphBuilder::new(TensorShape { h: 15, w: 14, c: 3 });
+    let input = builder.input();
+    let pool = |kernel, stride, padding| Op::MaxPool { kernel, stride, padding };
+    let image = builder.push("pool of the image", pool(3, 2, 1), &[input]).unwrap();
+    let first = builder.push("conv0", conv(builder.shape(image), 4, 3, 1, 1), &[image]).unwrap();
+    let before = builder.push("pool before", pool(2, 1, 0), &[first]).unwrap();
+    let x = builder.activation("act0", before).unwrap();
+    let second = builder.push("conv1", conv(builder.shape(x), 4, 1, 1, 0), &[x]).unwrap();
+    let y = builder.activation("act1", second).unwrap();
+    let after = builder.push("pool after", pool(4, 3, 2), &[y]).unwrap();
+    let same = builder.push("pool of one", pool(1, 1, 0), &[after]).unwrap();
+    let flat = builder.push("flat", Op::Flatten, &[same]).unwrap();
+    let inputs = builder.shape(flat).elements();
+    builder.push("fc", linear(LinearShape::Dense { inputs, outputs: 5 }), &[flat]).unwrap();
+    builder.finish().unwrap()
+}
+
+#[test]
+fn max_pooling_agrees_with_plaintext_under_every_relu_protocol() {
+    let graph = max_pooling_network();
+    for entry in PROTOCOLS.iter().filter(|entry| entry.family == Family::Relu) {
+        for image in random_images(graph.input_shape(), 5, 3) {
+            let (_, measured) = execute(&graph, entry, &image.pixels, 2, &wan(), 1 << 30);
+            let expected = plain::forward(&graph, &image.pixels, &functions(entry, &graph), f64::INFINITY).logits;
+            assert_close(&measured.logits, &expected, 2e-3, entry.id);
+        }
+    }
+}
+
+#[test]
+fn a_max_pool_is_a_tree_of_comparisons() {
+    // 3 x 3 with stride 2 on 7 x 7 x 2, padded: three candidates in two levels, for 7 x 4 x 2 values along the rows and
+    // then for 4 x 4 x 2 along the columns.
+    let mut builder = GraphBuilder::new(TensorShape { h: 7, w: 7, c: 2 });
+    let pool = Op::MaxPool { kernel: 3, stride: 2, padding: 1 };
+    let pooled = builder.push("pool", pool, &[0]).unwrap();
+    builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    let graph = builder.finish().unwrap();
+    let gmw = activation::find("gmw").unwrap();
+    let (plan, _) = lower(&graph, &[], FRAC_BITS, gmw.protocol, Default::default()).unwrap();
+    let sizes: Vec<_> = plan.activations().map(|spec| (spec.elements, spec.shift())).collect();
+    assert_eq!(sizes, [(56, 0), (56, 0), (32, 0), (32, 0)]);
+}
+
+#[test]
+fn polynomials_cannot_pool_by_maximum() {
+    let graph = max_pooling_network();
+    let entry = activation::find("fused").unwrap();
+    let refused = lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol, Default::default());
+    let message = refused.err().unwrap().to_string();
+    assert!(message.starts_with("pool of the image: max pooling compares: `fused` computes polynomials"), "{message}");
 }
 
 #[test]

@@ -51,6 +51,15 @@ pub enum Op {
         /// Step.
         stride: usize,
     },
+    /// Maximum over `kernel x kernel` windows; pixels in the padding do not count.
+    MaxPool {
+        /// Window side.
+        kernel: usize,
+        /// Step.
+        stride: usize,
+        /// Pixels around the tensor, fewer than `kernel`.
+        padding: usize,
+    },
     /// Mean over height and width.
     GlobalAvgPool,
     /// Sum of two tensors of one shape.
@@ -99,6 +108,7 @@ impl Op {
             },
             Op::Activation { .. } => "activation",
             Op::AvgPool { .. } => "avgpool",
+            Op::MaxPool { .. } => "maxpool",
             Op::GlobalAvgPool => "globalavgpool",
             Op::Add => "add",
             Op::PadShortcut { .. } => "padshortcut",

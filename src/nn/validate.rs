@@ -25,7 +25,8 @@ impl Op {
             Op::Input => Err("an input has no operands to take its shape from".to_string()),
             Op::Linear { shape, .. } => linear_output(&shape, inputs[0]),
             Op::Activation { .. } => Ok(inputs[0]),
-            Op::AvgPool { kernel, stride } => pool_output(kernel, stride, inputs[0]),
+            Op::AvgPool { kernel, stride } => pool_output(kernel, stride, 0, inputs[0]),
+            Op::MaxPool { kernel, stride, padding } => pool_output(kernel, stride, padding, inputs[0]),
             Op::GlobalAvgPool => Ok(vector(inputs[0].c)),
             Op::Flatten => Ok(vector(inputs[0].elements())),
             Op::Add if inputs[0] == inputs[1] => Ok(inputs[0]),
@@ -149,11 +150,12 @@ fn conv_output(conv: &ConvShape, input: TensorShape) -> Result<TensorShape, Stri
     Ok(TensorShape { h: conv.out_h(), w: conv.out_w(), c: conv.out_c })
 }
 
-fn pool_output(kernel: usize, stride: usize, input: TensorShape) -> Result<TensorShape, String> {
-    if kernel == 0 || stride == 0 || kernel > input.h || kernel > input.w {
-        return Err(format!("pooling {kernel}x{kernel} with stride {stride} on {}", show(input)));
+fn pool_output(kernel: usize, stride: usize, padding: usize, input: TensorShape) -> Result<TensorShape, String> {
+    let (h, w) = (input.h + 2 * padding, input.w + 2 * padding);
+    if kernel <= padding || stride == 0 || kernel > h || kernel > w {
+        return Err(format!("pooling {kernel}x{kernel} with stride {stride} and padding {padding} on {}", show(input)));
     }
-    Ok(TensorShape { h: (input.h - kernel) / stride + 1, w: (input.w - kernel) / stride + 1, c: input.c })
+    Ok(TensorShape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: input.c })
 }
 
 fn check_weights(op: &Op) -> Result<(), String> {
@@ -283,5 +285,8 @@ mod tests {
         let pool = Op::AvgPool { kernel: 3, stride: 2 };
         assert_eq!(pool.output_shape(&[at(6, 5, 1)]), Ok(at(2, 2, 1)));
         assert!(pool.output_shape(&[at(2, 5, 1)]).is_err());
+        let pool = |padding| Op::MaxPool { kernel: 3, stride: 2, padding };
+        assert_eq!(pool(1).output_shape(&[at(112, 7, 1)]), Ok(at(56, 4, 1)));
+        assert!(pool(3).output_shape(&[at(112, 7, 1)]).is_err(), "a window of padding only");
     }
 }

@@ -117,6 +117,9 @@ pub(in crate::nn) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&
     match &node.op {
         Op::Linear { shape, weights, bias } => linear::apply(shape, weights, bias, operands[0]),
         Op::AvgPool { kernel, stride } => avg_pool(operands[0], shapes[0], node.shape, (*kernel, *kernel), *stride),
+        Op::MaxPool { kernel, stride, padding } => {
+            max_pool(operands[0], shapes[0], node.shape, (*kernel, *stride, *padding))
+        }
         Op::GlobalAvgPool => {
             let window = (shapes[0].h, shapes[0].w);
             avg_pool(operands[0], shapes[0], node.shape, window, 1)
@@ -162,6 +165,28 @@ fn avg_pool(
     output
 }
 
+fn max_pool(
+    input: &[f64],
+    from: TensorShape,
+    to: TensorShape,
+    (kernel, stride, padding): (usize, usize, usize),
+) -> Vec<f64> {
+    let window = |index: usize, limit: usize| {
+        let start = index * stride;
+        start.saturating_sub(padding)..(start + kernel - padding).min(limit)
+    };
+    let mut output = vec![f64::NEG_INFINITY; to.elements()];
+    for (pixel, largest) in output.chunks_exact_mut(to.c).enumerate() {
+        for y in window(pixel / to.w, from.h) {
+            for x in window(pixel % to.w, from.w) {
+                let values = &input[(y * from.w + x) * from.c..][..from.c];
+                largest.iter_mut().zip(values).for_each(|(largest, v)| *largest = largest.max(*v));
+            }
+        }
+    }
+    output
+}
+
 fn pad_shortcut(input: &[f64], from: TensorShape, to: TensorShape, stride: usize, before: usize) -> Vec<f64> {
     let mut output = vec![0.0; to.elements()];
     for (pixel, values) in output.chunks_exact_mut(to.c).enumerate() {
@@ -196,6 +221,12 @@ mod tests {
         let pool = Op::AvgPool { kernel: 2, stride: 1 };
         assert_eq!(run(pool, shape, &[&image]), [5.5, 105.5, 15.5, 115.5]);
         assert_eq!(run(Op::GlobalAvgPool, shape, &[&image]), [10.5, 110.5]);
+        let pool = Op::MaxPool { kernel: 2, stride: 1, padding: 0 };
+        assert_eq!(run(pool, shape, &[&image]), [11.0, 111.0, 21.0, 121.0]);
+        // Windows of rows (0, 1) and (1, 2), of columns (0, 1): in the padding there is nothing, not zero.
+        let negative = image.map(|x| x - 200.0);
+        let pool = Op::MaxPool { kernel: 3, stride: 2, padding: 1 };
+        assert_eq!(run(pool, shape, &[&negative]), [-189.0, -89.0, -179.0, -79.0]);
         let shortcut = Op::PadShortcut { stride: 2, before: 1, after: 2 };
         let expected = [0.0, 0.0, 100.0, 0.0, 0.0, 0.0, 20.0, 120.0, 0.0, 0.0];
         assert_eq!(run(shortcut, shape, &[&image]), expected);

@@ -1,6 +1,7 @@
 //! Operations on one party's share that need no communication. All are linear, so each party applies
 //! them to its own share.
 
+use super::max_pool::Windows;
 use crate::nn::graph::TensorShape;
 
 #[derive(Clone, Copy, Debug)]
@@ -9,6 +10,12 @@ pub(super) enum LocalOp {
     SumPool { input: TensorShape, kernel: (usize, usize), stride: usize, factor: u64 },
     /// Sum of two values after lifting each by so many bits.
     Add { lift: [u32; 2] },
+    /// The values that compete in each window, `[candidate][output element]`.
+    Candidates(Windows),
+    /// Each candidate of an even place less the next one.
+    Differences { elements: usize },
+    /// The larger of each two candidates, from them and the positive part of their difference; an odd last one as it is.
+    Maxima { elements: usize },
     /// Every `stride`-th pixel, zero channels before and after.
     PadShortcut { input: TensorShape, stride: usize, before: usize, after: usize },
 }
@@ -21,6 +28,9 @@ impl LocalOp {
                 let pairs = operands[0].iter().zip(operands[1]);
                 pairs.map(|(a, b)| (a << lift[0]).wrapping_add(b << lift[1])).collect()
             }
+            LocalOp::Candidates(windows) => candidates(windows, operands[0]),
+            LocalOp::Differences { elements } => differences(elements, operands[0]),
+            LocalOp::Maxima { elements } => maxima(elements, operands[0], operands[1]),
             LocalOp::PadShortcut { input, stride, before, after } => {
                 pad_shortcut(input, stride, before, after, operands[0])
             }
@@ -42,6 +52,23 @@ fn sum_pool(input: TensorShape, kernel: (usize, usize), stride: usize, factor: u
         sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(factor));
     }
     output
+}
+
+fn candidates(windows: Windows, x: &[u64]) -> Vec<u64> {
+    let channels = windows.input.c;
+    let pixels = (0..windows.kernel).flat_map(|j| windows.pixels(j));
+    pixels.flat_map(|pixel| &x[pixel * channels..][..channels]).copied().collect()
+}
+
+fn differences(elements: usize, x: &[u64]) -> Vec<u64> {
+    let pairs = x.chunks_exact(2 * elements).map(|pair| pair.split_at(elements));
+    pairs.flat_map(|(a, b)| a.iter().zip(b).map(|(a, b)| a.wrapping_sub(*b))).collect()
+}
+
+fn maxima(elements: usize, x: &[u64], positive: &[u64]) -> Vec<u64> {
+    let seconds = x.chunks_exact(2 * elements).flat_map(|pair| &pair[elements..]);
+    let odd = x.chunks_exact(2 * elements).remainder();
+    seconds.zip(positive).map(|(b, positive)| b.wrapping_add(*positive)).chain(odd.iter().copied()).collect()
 }
 
 fn pad_shortcut(input: TensorShape, stride: usize, before: usize, after: usize, x: &[u64]) -> Vec<u64> {
@@ -68,6 +95,24 @@ mod tests {
         assert_eq!(pooled, [1 + 3 + 10 + 30, 2 + 4 + 20 + 40, 5 + 7 + 50 + 70, 6 + 8 + 60 + 80]);
         let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, factor: 3 }.apply(&[&X]);
         assert_eq!(global, [3 * (16 + 160), 3 * (20 + 200)]);
+    }
+
+    #[test]
+    fn maxima_of_padded_windows() {
+        // One row 1 3 5 7 of the first channel; kernel 3, stride 2, padding 1: (1 1 3) and (3 5 7).
+        let output = TensorShape { h: 2, w: 2, c: 2 };
+        let windows = Windows { input: INPUT, output, vertical: false, kernel: 3, stride: 2, padding: 1 };
+        let candidates = LocalOp::Candidates(windows).apply(&[&X]);
+        assert_eq!(candidates[..4], [1, 2, 3, 4]);
+        assert_eq!(candidates[8..12], [1, 2, 5, 6]);
+        assert_eq!(candidates[16..20], [3, 4, 7, 8]);
+        let positive =
+            |differences: Vec<u64>| differences.iter().map(|d| (*d as i64).max(0) as u64).collect::<Vec<_>>();
+        let elements = output.elements();
+        let first = positive(LocalOp::Differences { elements }.apply(&[&candidates]));
+        let two = LocalOp::Maxima { elements }.apply(&[&candidates, &first]);
+        let second = positive(LocalOp::Differences { elements }.apply(&[&two]));
+        assert_eq!(LocalOp::Maxima { elements }.apply(&[&two, &second]), [3, 4, 7, 8, 30, 40, 70, 80]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod execute;
 mod local;
+mod max_pool;
 mod plan;
 
 pub use execute::{Inference, Query, infer};

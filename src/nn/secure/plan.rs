@@ -184,11 +184,11 @@ pub fn lower(
     lowering.finish()
 }
 
-struct Lowering<'a> {
-    graph: &'a Graph,
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
     functions: &'a [Function],
-    protocol: &'a dyn ActivationProtocol,
-    plan: Plan,
+    pub(super) protocol: &'a dyn ActivationProtocol,
+    pub(super) plan: Plan,
     weights: Vec<ServerLayer>,
     /// The sharing that readers of a node use.
     value_of: Vec<ValueId>,
@@ -238,14 +238,14 @@ impl<'a> Lowering<'a> {
         Lowering { graph, functions, protocol, plan, weights: Vec::new(), value_of: Vec::new(), linear_reader }
     }
 
-    fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
+    pub(super) fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
         self.plan.values.push(value);
         let output = self.plan.values.len() - 1;
         self.plan.steps.push(Step { kind, inputs, output, layer: layer as u32 });
         output
     }
 
-    fn remask(&mut self, value: ValueId, layer: usize) -> ValueId {
+    pub(super) fn remask(&mut self, value: ValueId, layer: usize) -> ValueId {
         let masked = Value { known: true, ..self.plan.values[value] };
         self.push(StepKind::Remask, vec![value], layer, masked)
     }
@@ -278,6 +278,7 @@ impl<'a> Lowering<'a> {
                 let side = self.graph.nodes[node.inputs[0]].shape;
                 self.pool_rect(id, inputs[0], (side.h, side.w), 1)
             }
+            Op::MaxPool { kernel, stride, padding } => self.max_pool(id, inputs[0], (*kernel, *stride, *padding)),
             Op::Add => self.add(id, inputs[0], inputs[1]),
             Op::PadShortcut { stride, before, after } => {
                 let input = self.plan.values[inputs[0]];
@@ -402,6 +403,7 @@ fn kind(op: &Op) -> &'static str {
         Op::Linear { .. } => "linear",
         Op::Activation { .. } => "activation",
         Op::AvgPool { .. } => "avg_pool",
+        Op::MaxPool { .. } => "max_pool",
         Op::GlobalAvgPool => "global_avg_pool",
         Op::Add => "add",
         Op::PadShortcut { .. } => "pad_shortcut",
