@@ -42,6 +42,7 @@ fn execute(
         link,
         seed: Seed::from_u64(seed),
         material_bytes,
+        audit: None,
     };
     let inference = infer(&query).unwrap_or_else(|error| panic!("{}: {error}", entry.id));
     let measurement = Measurement::new(&plan, &inference);

@@ -46,6 +46,7 @@ fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
                 link: &wan(),
                 seed: Seed::from_u64(index as u64),
                 material_bytes: 1 << 30,
+                audit: None,
             };
             done.push((index, infer(&query).unwrap().client));
         }

@@ -34,6 +34,7 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         max_abs_error: 0.000_031,
         overflowed_activations: 0,
         transcript_blake3: blake3::hash(&repetition.to_le_bytes()),
+        wrapped_activations: Some(0),
     }
 }
 

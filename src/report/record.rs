@@ -124,6 +124,8 @@ record! {
         /// Digest of every byte on the wire.
         #[serde(with = "encoding::digest")]
         transcript_blake3: blake3::Hash,
+        /// Activations whose result was off by more than any rounding; empty if nobody looked.
+        wrapped_activations: Option<u64>,
     }
 }
 
@@ -244,6 +246,8 @@ record! {
         max_abs_error: f64,
         /// Sum over the distinct images.
         overflowed_activations: u64,
+        /// Sum over all runs; empty if nobody looked.
+        wrapped_activations: Option<u64>,
     }
 }
 

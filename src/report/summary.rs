@@ -152,6 +152,7 @@ impl Cell<'_> {
             agreements: self.agreements(),
             max_abs_error: self.max_abs_error(),
             overflowed_activations: overflowed.values().fold(0, |sum, more| sum.saturating_add(*more)),
+            wrapped_activations: self.runs.iter().map(|run| run.wrapped_activations).sum(),
         }
     }
 

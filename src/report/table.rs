@@ -133,6 +133,11 @@ fn comparison(summary: &SummaryRecord, subject: &str, speedups: &[&SpeedupRecord
 }
 
 fn write_notes(text: &mut String, summary: &SummaryRecord) {
+    if let Some(wrapped @ 1..) = summary.wrapped_activations {
+        let (protocol, n) = (&summary.protocol, summary.n);
+        writeln!(text, "note: {protocol}: {wrapped} activations wrapped around in {n} runs")
+            .expect("a string takes everything");
+    }
     let without = summary.n - summary.predictions;
     if summary.overflowed_activations > 0 {
         let (protocol, n, values) = (&summary.protocol, summary.n, summary.overflowed_activations);
@@ -179,6 +184,7 @@ mod tests {
         let mut lan = run("gc", 0, 7_000_000);
         lan.link = "lan".into();
         lan.overflowed_activations = 12;
+        lan.wrapped_activations = Some(3);
         lan.prediction = Some(2);
         let runs = [run("gc", 0, 1000), run("fused", 0, 2500), lan];
         insta::assert_snapshot!(rendered(&runs, "fused"), @r"
@@ -198,6 +204,7 @@ mod tests {
         ──────────────────────────────────────────────────────────────────────────────────────────────
         gc        117 min       -   500 ms      39  1.00 MB / 500 KB  800 B / 64.0 KB  4.13 KB    0/1
         ──────────────────────────────────────────────────────────────────────────────────────────────
+        note: gc: 3 activations wrapped around in 1 runs
         note: gc: 12 values beyond what the ring can hold; 0 of 1 runs without a prediction
         ");
     }

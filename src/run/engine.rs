@@ -8,12 +8,13 @@ use super::{Measurement, RunError};
 use crate::crypto::Seed;
 use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, Phase, find_model};
 use crate::nn::data::Image;
-use crate::nn::secure::{Query, infer};
+use crate::nn::secure::{Audit, Query, infer};
 use crate::protocol::Function;
 use crate::report::{
     Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, SpeedupRecord, SummaryRecord, speedups, summarize,
 };
 use crate::scenario::{Clock, Compute, Link, Scenario};
+use std::collections::HashSet;
 use std::time::{Duration, Instant, SystemTime};
 use tokio_util::sync::CancellationToken;
 
@@ -65,6 +66,7 @@ pub fn run(
         layers: Vec::new(),
         flushed: Instant::now(),
         references: Vec::new(),
+        doubted: HashSet::new(),
     };
     let ended = models.iter().try_for_each(|model| engine.model(model));
     engine.finish(ended)
@@ -80,8 +82,10 @@ struct Engine<'a> {
     pending: Vec<RunRecord>,
     layers: Vec<CellLayers>,
     flushed: Instant,
-    /// Plaintext runs of the current model, by function and image.
-    references: Vec<(Function, Vec<Reference>)>,
+    /// Plaintext runs of the current model, by function and width, and image.
+    references: Vec<((Function, u32), Vec<Reference>)>,
+    /// Cells of which the user has been told that a run went wrong.
+    doubted: HashSet<usize>,
 }
 
 impl Engine<'_> {
@@ -108,16 +112,16 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The plaintext network with the protocol's function on every image, once per function.
+    /// The plaintext network with the protocol's function on every image, once per function and width.
     fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) -> Result<(), RunError> {
-        let function = prepared.protocol.function();
-        if self.references.iter().any(|(known, _)| *known == function) {
+        let key = reference_key(prepared);
+        if self.references.iter().any(|(known, _)| *known == key) {
             return Ok(());
         }
         let reference = |image: &Image| {
             self.go_on()?;
             let Image { pixels, .. } = image;
-            Ok(Reference::new(&model.graph, &prepared.plan, &function, pixels))
+            Ok(Reference::new(&model.graph, &prepared.plan, &key.0, pixels))
         };
         let references = model.images.iter().map(reference);
         let references = references.collect::<Result<Vec<_>, RunError>>()?;
@@ -130,7 +134,7 @@ impl Engine<'_> {
                 ));
             }
         }
-        self.references.push((function, references));
+        self.references.push((key, references));
         Ok(())
     }
 
@@ -147,6 +151,24 @@ impl Engine<'_> {
         self.manifest.warnings.push(text);
     }
 
+    /// Tells of the first run of a cell that went wrong though the ring could hold every value.
+    fn doubt(&mut self, cell: usize, names: &CellNames, row: &RunRecord) {
+        let at = format!("{names}, repetition {}, image {}", row.repetition, row.image);
+        let wrapped = row.wrapped_activations.unwrap_or(0);
+        let text = match row.prediction {
+            _ if row.overflowed_activations > 0 => return,
+            Some(prediction) if prediction != row.reference_prediction => format!(
+                "{at}: class {prediction}, the plaintext network says {} ({wrapped} wrapped activations)",
+                row.reference_prediction
+            ),
+            _ if wrapped > 0 => format!("{at}: {wrapped} activations wrapped around"),
+            _ => return,
+        };
+        if self.doubted.insert(cell) {
+            self.warn(format!("{text}; later runs of the cell are only counted, in runs.csv"));
+        }
+    }
+
     fn execute(&mut self, run: Run) -> Result<(), RunError> {
         self.go_on()?;
         let Run { model, prepared, link, round, image, cell } = run;
@@ -154,6 +176,7 @@ impl Engine<'_> {
         let repetition = round.checked_sub(self.scenario.warmup);
         self.observer.starting(&names.to_string(), repetition);
         let pixels = &model.images[image].pixels;
+        let audit = Audit::default();
         let query = Query {
             plan: &prepared.plan,
             weights: &prepared.weights,
@@ -162,6 +185,7 @@ impl Engine<'_> {
             link: &link_config(self.scenario, link, self.cancel),
             seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
             material_bytes: self.scenario.memory.material.0,
+            audit: Some(&audit),
         };
         let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
         let measurement = Measurement::new(&prepared.plan, &inference);
@@ -171,9 +195,9 @@ impl Engine<'_> {
         let Some(repetition) = repetition else {
             return Ok(());
         };
-        let function = prepared.protocol.function();
+        let key = reference_key(prepared);
         let (_, references) =
-            self.references.iter().find(|(known, _)| *known == function).expect("made before the first run");
+            self.references.iter().find(|(known, _)| *known == key).expect("made before the first run");
         let row = run_record(
             &names,
             (repetition, image),
@@ -181,7 +205,9 @@ impl Engine<'_> {
             &model.images[image],
             &references[image],
             &measurement,
+            (self.scenario.clock == Clock::Virtual).then(|| audit.wrapped_activations()),
         );
+        self.doubt(cell, &names, &row);
         self.pending.push(row);
         self.layers[cell].record(&measurement);
         if self.flushed.elapsed() >= FLUSH_EVERY {
@@ -239,6 +265,11 @@ struct Run<'a> {
     round: u32,
     image: usize,
     cell: usize,
+}
+
+/// What a plaintext run depends on: the function, and the width that values must fit.
+fn reference_key(prepared: &PreparedProtocol) -> (Function, u32) {
+    (prepared.protocol.function(), prepared.protocol.settings.width())
 }
 
 fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {

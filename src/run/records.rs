@@ -48,6 +48,7 @@ pub(super) fn run_record(
     image: &Image,
     reference: &Reference,
     measurement: &Measurement,
+    wrapped_activations: Option<u64>,
 ) -> RunRecord {
     let (setup, offline, online) =
         (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
@@ -83,6 +84,7 @@ pub(super) fn run_record(
         max_abs_error: if overflowed { f64::NAN } else { max_abs_error(&measurement.logits, &reference.logits) },
         overflowed_activations: reference.overflowed(),
         transcript_blake3: measurement.transcript,
+        wrapped_activations,
     }
 }
 

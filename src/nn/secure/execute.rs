@@ -1,5 +1,6 @@
 //! One private inference: the three parties walk the plan, each on its own thread, over the channels only.
 
+use super::audit::{Audit, Shares};
 use super::plan::{Plan, ServerWeights, Step, StepKind, ValueId};
 use crate::crypto::Seed;
 use crate::link::{ClockMode, Endpoint, Execution, LinkConfig, PartyFailure, Phase, run_parties};
@@ -23,6 +24,8 @@ pub struct Query<'a> {
     pub seed: Seed,
     /// Bytes of material that a party keeps in memory.
     pub material_bytes: u64,
+    /// Compares every activation with plaintext; under the virtual clock only, where that can be off the clock.
+    pub audit: Option<&'a Audit>,
 }
 
 /// The client's logits, and what every party recorded.
@@ -33,19 +36,20 @@ pub type Inference = Execution<(), Vec<f64>, ()>;
 /// # Errors
 /// The first party's failure.
 pub fn infer(query: &Query) -> Result<Inference, PartyFailure<ProtocolError>> {
-    let &Query { plan, weights, image, protocol, link, seed, material_bytes } = query;
+    let &Query { plan, weights, image, protocol, link, seed, material_bytes, audit } = query;
+    let audit = audit.filter(|_| link.clock == ClockMode::Virtual);
     run_parties(
         link,
         |endpoint| {
             let wall = endpoint.clock() == ClockMode::Wall;
             let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut server = Server::new(session, plan, protocol, weights)?;
+            let mut server = Server::new(session, plan, protocol, audit, weights)?;
             walk(plan, wall, &mut server)
         },
         |endpoint| {
             let wall = endpoint.clock() == ClockMode::Wall;
             let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut client = Client::new(session, plan, protocol, image)?;
+            let mut client = Client::new(session, plan, protocol, audit, image)?;
             walk(plan, wall, &mut client)?;
             Ok(client.logits)
         },
@@ -91,6 +95,7 @@ struct Walk<'a, 'e> {
     material: Vec<Option<Box<dyn Material>>>,
     /// Per step: the values it is the last to use.
     last_uses: Vec<Vec<ValueId>>,
+    audit: Option<&'a Audit>,
 }
 
 impl<'a, 'e> Walk<'a, 'e> {
@@ -98,6 +103,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         mut session: Session<'e>,
         plan: &'a Plan,
         protocol: &dyn ActivationProtocol,
+        audit: Option<&'a Audit>,
     ) -> Result<Walk<'a, 'e>, ProtocolError> {
         let activator = protocol.setup(&mut session, &plan.settings)?;
         let material = plan.steps.iter().map(|_| None).collect();
@@ -108,6 +114,7 @@ impl<'a, 'e> Walk<'a, 'e> {
             shares: vec![None; plan.values.len()],
             material,
             last_uses: plan.last_uses(),
+            audit,
         })
     }
 
@@ -131,7 +138,12 @@ impl<'a, 'e> Walk<'a, 'e> {
     fn activate(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
         let share = self.take_or_clone(index, step.inputs[0]);
         let material = self.material[index].take().expect("the offline part of the step made it");
-        self.shares[step.output] = Some(material.online(&mut self.session, share)?);
+        let input = self.audit.map(|_| self.session.off_the_clock(|| share.clone()));
+        let output = material.online(&mut self.session, share)?;
+        if let (Some(audit), Some(input), StepKind::Activation { spec }) = (self.audit, input, &step.kind) {
+            self.session.off_the_clock(|| audit.record(index, spec, Shares { input, output: output.clone() }));
+        }
+        self.shares[step.output] = Some(output);
         Ok(())
     }
 
@@ -154,9 +166,10 @@ impl<'a, 'e> Server<'a, 'e> {
         session: Session<'e>,
         plan: &'a Plan,
         protocol: &dyn ActivationProtocol,
+        audit: Option<&'a Audit>,
         weights: &'a ServerWeights,
     ) -> Result<Server<'a, 'e>, ProtocolError> {
-        let mut walk = Walk::new(session, plan, protocol)?;
+        let mut walk = Walk::new(session, plan, protocol, audit)?;
         // The image: the client holds all of it.
         walk.shares[0] = Some(vec![0; plan.values[0].shape.elements()]);
         for layer in &weights.layers {
@@ -218,6 +231,7 @@ impl<'a, 'e> Client<'a, 'e> {
         session: Session<'e>,
         plan: &'a Plan,
         protocol: &dyn ActivationProtocol,
+        audit: Option<&'a Audit>,
         image: &[f64],
     ) -> Result<Client<'a, 'e>, ProtocolError> {
         let expected = plan.values[0].shape.elements();
@@ -230,7 +244,7 @@ impl<'a, 'e> Client<'a, 'e> {
         let encoded = encode_slice(image, plan.frac_bits).map_err(|index| {
             ProtocolError::Input(format!("value {index} of the image, {}, does not fit fixed point", image[index]))
         })?;
-        let mut walk = Walk::new(session, plan, protocol)?;
+        let mut walk = Walk::new(session, plan, protocol, audit)?;
         walk.shares[0] = Some(encoded);
         let masked_weights = plan
             .linears
