@@ -41,8 +41,15 @@ impl MaskedOpening {
     /// `(X, wrapped)` of an opened value: the truncated value is `X - rho`, or `X - rho'` if `wrapped`.
     #[inline(always)]
     pub fn truncated(self, opened: u64) -> (i64, bool) {
+        let (x, wrapped) = self.shifted(opened);
+        (x as i64 - (self.offset() >> self.shift) as i64, wrapped)
+    }
+
+    /// `(Y >> t, wrapped)`: as [`MaskedOpening::truncated`] with the offset still in.
+    #[inline(always)]
+    pub fn shifted(self, opened: u64) -> (u64, bool) {
         let opened = opened & low_bits(self.width);
-        ((opened >> self.shift) as i64 - (self.offset() >> self.shift) as i64, opened >> (self.width - 1) == 0)
+        (opened >> self.shift, opened >> (self.width - 1) == 0)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Z_2^64 and Z_2^128: fixed point, shares, and the linear kernels.
+//! Z_2^64 and wider rings: fixed point, shares, and the linear kernels.
 
 mod conv;
 mod fixed;
@@ -9,7 +9,9 @@ mod tile_avx2;
 #[cfg(target_arch = "x86_64")]
 mod tile_avx512;
 mod tile_portable;
+mod wide;
 
 pub use fixed::{decode, decode_slice, encode, encode_slice};
 pub use linear::PackedWeights;
 pub use shape::{ConvShape, LinearShape};
+pub use wide::Wide;

@@ -4,8 +4,9 @@ use crate::link::{LinkError, PartyFailure};
 use crate::nn::NnError;
 use crate::nn::secure::PlanError;
 use crate::protocol::ProtocolError;
+use crate::protocol::activation::Setting;
 use crate::report::ReportError;
-use crate::scenario::Scenario;
+use crate::scenario::{Protocol, Scenario};
 
 /// A failed run. What was measured before stays on disk.
 #[derive(Debug, thiserror::Error)]
@@ -65,16 +66,23 @@ impl RunError {
             let index = scenario.models.iter().position(|m| m.name == name)?;
             Some(format!("model[{index}].weights"))
         };
-        let polynomial = |name: &str| {
+        let activation = |name: &str| {
             let index = scenario.protocols.iter().position(|p| p.name == name)?;
-            Some(format!("protocol[{index}].polynomial"))
+            let Protocol { polynomial, settings, .. } = &scenario.protocols[index];
+            let key = match (settings.width, polynomial) {
+                (Some(_), Some(_)) => Setting::WireBits.key(),
+                (Some(_), None) => Setting::Width.key(),
+                (None, Some(_)) => "polynomial",
+                (None, None) => "id",
+            };
+            Some(format!("protocol[{index}].{key}"))
         };
         match self {
             RunError::Model { model, .. } => weights(model),
             RunError::Input(_) => Some("input.path".to_string()),
             RunError::Plan { model, protocol, error } => match error {
                 PlanError::Range { .. } => weights(model),
-                PlanError::Activation { .. } => polynomial(protocol),
+                PlanError::Activation { .. } => activation(protocol),
                 PlanError::Scale { .. } => Some("fixed_point.frac_bits".to_string()),
                 PlanError::Slots { .. } => None,
             },

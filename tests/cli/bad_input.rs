@@ -57,15 +57,19 @@ fn a_file_where_the_results_should_go() {
 }
 
 #[test]
-fn a_polynomial_that_the_protocol_cannot_hold() {
-    let degree_8 = TINY.replace("\"relu-d4\"", "[0, 0, 1.0, 0, 0, 0, 0, 0, 1.0]");
+fn an_opening_too_narrow_for_the_network() {
+    let narrow = TINY.replace("\"relu-d4\"", "\"relu-d4\"\nwire_bits = 16");
     let texts = [
-        "x.toml:11:14: key protocol[0].polynomial",
+        "x.toml:12:13: key protocol[0].wire_bits",
         "model `minionn` with protocol `fused`",
         "act1",
-        "(degree - 1) x frac_bits",
+        "16 wire bits leave nothing after the truncation of 16",
     ];
-    refused(&Place::new(&degree_8), &[], &texts);
+    refused(&Place::new(&narrow), &[], &texts);
+    let uneven = TINY.replace("\"relu-d4\"", "\"relu-d4\"\nwire_bits = 20");
+    refused(&Place::new(&uneven), &[], &["x.toml:12:13", "20 bits are not whole bytes", "multiple of 8"]);
+    let foreign = TINY.replace("\"relu-d4\"", "\"relu-d4\"\not = \"iknp\"");
+    refused(&Place::new(&foreign), &[], &["x.toml:12:6", "\"fused\" takes no `ot`", "gc"]);
 }
 
 #[test]
