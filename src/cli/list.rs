@@ -38,6 +38,7 @@ struct ProtocolRow {
     offline_bytes_per_activation: f64,
     dealer: bool,
     exact: bool,
+    settings: Vec<&'static str>,
     summary: &'static str,
     source: &'static str,
 }
@@ -96,6 +97,7 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
         ),
         dealer: entry.dealer,
         exact: entry.exact,
+        settings: entry.settings.iter().map(|setting| setting.key()).collect(),
         summary: entry.summary,
         source: entry.source,
     }
@@ -134,6 +136,12 @@ fn table(header: &[&str]) -> Table {
     table
 }
 
+/// Summary, source and settings, a line each.
+fn about(row: &ProtocolRow) -> String {
+    let takes = if row.settings.is_empty() { String::new() } else { format!("\ntakes {}", row.settings.join(", ")) };
+    format!("{}\n{}{takes}", row.summary, row.source)
+}
+
 fn protocol_table() -> String {
     let mut table =
         table(&["id", "family", "rounds", "online B", "offline B", "dealer", "exact", "what, and after whom"]);
@@ -147,7 +155,7 @@ fn protocol_table() -> String {
             row.offline_bytes_per_activation.to_string(),
             yes(row.dealer),
             yes(row.exact),
-            format!("{}\n{}", row.summary, row.source),
+            about(&row),
         ]);
     }
     format!(
