@@ -247,3 +247,90 @@ fn wall_and_virtual_clocks_agree() {
     assert!(times[1] >= times[0], "{times:?}");
     assert!((times[1] as f64) < times[0] as f64 * 4.0, "the wall clock is far off: {times:?}");
 }
+
+#[test]
+fn depth_is_the_deepest_message_received_not_the_last() {
+    // The server's second message comes from the dealer, at depth 1, after the client's at depth 3.
+    let run = run_parties(
+        &wan(),
+        |server| {
+            server.send(Party::Client, vec![1])?;
+            server.recv(Party::Client, 1)?;
+            server.send(Party::Client, vec![2])?;
+            server.recv(Party::Client, 1)?;
+            server.recv(Party::Dealer, 1)?;
+            server.send(Party::Client, vec![3])
+        },
+        |client| {
+            for i in 0..2 {
+                client.recv(Party::Server, 1)?;
+                client.send(Party::Server, vec![i])?;
+            }
+            client.recv(Party::Server, 1).map(drop)
+        },
+        |dealer| dealer.send(Party::Server, vec![9]),
+    )
+    .unwrap();
+    let depths = run.ledgers.each_ref().map(|ledger| ledger.depth(Phase::Setup));
+    assert_eq!(depths, [5, 4, 1]);
+}
+
+/// Uses the processor of this thread for a while.
+fn burn(milliseconds: u64) {
+    let end = Instant::now() + Duration::from_millis(milliseconds);
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
+}
+
+#[test]
+fn computing_before_a_receive_counts() {
+    let link = LinkConfig { compute: ComputeMode::Measured { scale: 1000.0 }, ..wan() };
+    let run = run_parties(
+        &link,
+        |server| server.send(Party::Client, vec![0]),
+        |client| {
+            // A thousandfold of what the processor gives this thread in 20 ms: far more than the message's 50 ms.
+            burn(20);
+            client.recv(Party::Server, 1).map(drop)
+        },
+        idle,
+    )
+    .unwrap();
+    assert!(run.ledgers[1].account(Phase::Setup).now > Nanos(1_000_000_000));
+}
+
+#[test]
+fn what_is_off_the_clock_is_not_charged() {
+    let link = LinkConfig { compute: ComputeMode::Measured { scale: 1.0 }, ..wan() };
+    let run = run_parties(
+        &link,
+        |server| {
+            server.off_the_clock(|| burn(200));
+            server.send(Party::Client, vec![0])
+        },
+        |client| client.recv(Party::Server, 1).map(drop),
+        idle,
+    )
+    .unwrap();
+    assert!(run.ledgers[0].account(Phase::Setup).compute < Nanos(100_000_000));
+}
+
+#[test]
+fn one_party_computes_at_a_time() {
+    use std::sync::atomic::{AtomicU32, Ordering};
+    let computing = AtomicU32::new(0);
+    let most = AtomicU32::new(0);
+    let part = |endpoint: &mut Endpoint, peer| {
+        for _ in 0..20 {
+            most.fetch_max(computing.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            burn(2);
+            computing.fetch_sub(1, Ordering::SeqCst);
+            endpoint.send(peer, vec![0])?;
+            endpoint.recv(peer, 1)?;
+        }
+        Ok(())
+    };
+    run_parties(&wan(), |server| part(server, Party::Client), |client| part(client, Party::Server), idle).unwrap();
+    assert_eq!(most.load(Ordering::SeqCst), 1);
+}
