@@ -1,5 +1,6 @@
 //! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
+mod aes_stream;
 mod block;
 mod prg;
 pub mod rekeyed;

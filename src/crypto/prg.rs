@@ -4,8 +4,7 @@
 //! always gives the same stream.
 
 use super::Block;
-use aes::Aes128;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use super::aes_stream::AesStream;
 use bytemuck::Pod;
 
 /// A 32-byte seed from which streams and further seeds are derived.
@@ -55,19 +54,20 @@ impl Seed {
 
 /// A stream of pseudo-random bytes: AES-128(key, 0), AES-128(key, 1), ...
 pub struct Prg {
-    cipher: Aes128,
-    counter: u128,
+    stream: AesStream,
+    /// The next block.
+    counter: u64,
     buffer: [u8; Prg::CHUNK],
     used: usize,
 }
 
 impl Prg {
-    /// Blocks are produced 64 at a time, which keeps every AES unit's pipeline full.
+    /// Blocks are produced 64 at a time at least, which keeps every AES unit's pipeline full.
     const CHUNK: usize = 64 * 16;
 
     /// The stream of a 16-byte key that a peer or the dealer sent.
     pub fn from_key(key: [u8; 16]) -> Prg {
-        Prg { cipher: Aes128::new(&key.into()), counter: 0, buffer: [0; Prg::CHUNK], used: Prg::CHUNK }
+        Prg { stream: AesStream::new(key), counter: 0, buffer: [0; Prg::CHUNK], used: Prg::CHUNK }
     }
 
     /// Overwrites `out` with the next bytes of the stream.
@@ -76,25 +76,15 @@ impl Prg {
         out[..take].copy_from_slice(&self.buffer[self.used..self.used + take]);
         self.used += take;
         out = &mut out[take..];
-        let mut chunks = out.chunks_exact_mut(Prg::CHUNK);
-        for chunk in &mut chunks {
-            Self::generate(&self.cipher, &mut self.counter, chunk);
-        }
-        let rest = chunks.into_remainder();
+        let (whole, rest) = out.split_at_mut(out.len() - out.len() % Prg::CHUNK);
+        self.stream.fill(self.counter, whole);
+        self.counter += (whole.len() / 16) as u64;
         if !rest.is_empty() {
-            Self::generate(&self.cipher, &mut self.counter, &mut self.buffer);
+            self.stream.fill(self.counter, &mut self.buffer);
+            self.counter += (Prg::CHUNK / 16) as u64;
             rest.copy_from_slice(&self.buffer[..rest.len()]);
             self.used = rest.len();
         }
-    }
-
-    fn generate(cipher: &Aes128, counter: &mut u128, chunk: &mut [u8]) {
-        let (blocks, _) = aes::Block::slice_as_chunks_mut(chunk);
-        for block in blocks.iter_mut() {
-            block.copy_from_slice(&counter.to_le_bytes());
-            *counter += 1;
-        }
-        cipher.encrypt_blocks(blocks);
     }
 
     /// Overwrites a slice of plain words with the next bytes of the stream.
