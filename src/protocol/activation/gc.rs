@@ -38,7 +38,7 @@ use super::{
     ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Setting, Settings, relu_only,
 };
 use crate::crypto::{Block, Prg};
-use crate::protocol::garble::{Circuit, Garbling, TABLE_BYTES, relu_circuit};
+use crate::protocol::garble::{Circuit, Garbling, HalfGates, TABLE_BYTES, relu_circuit};
 use crate::protocol::ot::{CotReceiver, CotSender};
 use crate::protocol::{Cost, Dealer, Kept, PhaseCost, ProtocolError, Session};
 
@@ -129,7 +129,8 @@ impl Activator for Garbler {
             let server0 = server_labels.words::<Block>(size * BITS);
             let mut mask0 = mask_labels.words::<Block>(size * BITS);
             offset_by_bits(&mut mask0, &masks[first..first + size], self.delta);
-            let garbling = Garbling { circuit: &circuit, key: hash_key, first_instance: first as u64 };
+            let garbling =
+                Garbling { scheme: HalfGates, circuit: &circuit, key: hash_key, first_instance: first as u64 };
             let mut message = vec![0u8; garbling.table_bytes(size)];
             let mut outputs0 = vec![Block::ZERO; size * BITS];
             garbling.garble(self.delta, size, &[&client0, &server0, &mask0], &mut message, &mut outputs0);
@@ -202,7 +203,12 @@ impl Material for EvaluatorMaterial {
             let mask = mask_labels.words::<Block>(n * BITS);
             let message = tables.take()?;
             let (tables, decoding) = message.split_at(message.len() - 8 * n);
-            let garbling = Garbling { circuit: &self.circuit, key: self.hash_key, first_instance: first as u64 };
+            let garbling = Garbling {
+                scheme: HalfGates,
+                circuit: &self.circuit,
+                key: self.hash_key,
+                first_instance: first as u64,
+            };
             let mut outputs = vec![Block::ZERO; n * BITS];
             garbling.evaluate(n, &[&client, &server, &mask], tables, &mut outputs);
             let decoding: Vec<u64> = bytemuck::allocation::pod_collect_to_vec(decoding);
