@@ -237,19 +237,22 @@ fn hash_rows<const N: usize>(x: [[Registers; N]; 2], keys: &KeyRow, gate: u32) -
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes")]
 fn hash_triple(keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3] {
-    let hashes = hash_rows_triple(x.map(|row| [load(row)]), keys, gate);
-    hashes.map(|[hash]| store(hash))
+    let [[a], [b], [c]] = hash_rows_triple([[load(x[0])], [load(x[1])], [load(x[2])]], keys, gate);
+    [store(a), store(b), store(c)]
 }
 
 #[inline]
 #[target_feature(enable = "avx512f,avx512bw,vaes")]
 fn hash_triple_both(keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[Row; 2]; 3] {
     let delta = from_block(delta);
-    let mut rows = x.map(|row| [load(row); 2]);
-    for register in rows.iter_mut().flat_map(|[_, other]| other) {
-        *register = _mm512_xor_si512(*register, delta);
+    let mut rows = [[load(x[0]); 2], [load(x[1]); 2], [load(x[2]); 2]];
+    for [_, other] in &mut rows {
+        for register in other {
+            *register = _mm512_xor_si512(*register, delta);
+        }
     }
-    hash_rows_triple(rows, keys, gate).map(|hashes| hashes.map(|hash| store(hash)))
+    let [a, b, c] = hash_rows_triple(rows, keys, gate);
+    [[store(a[0]), store(a[1])], [store(b[0]), store(b[1])], [store(c[0]), store(c[1])]]
 }
 
 /// Hashes `N` blocks at each offset under one key.
@@ -259,9 +262,9 @@ fn hash_rows_triple<const N: usize>(x: [[Registers; N]; 3], keys: &KeyRow, gate:
     let mut schedule = Schedule::new(keys, gate);
     let mut state = x;
     let whitening = schedule.round_keys();
-    for (rows, offset) in state.iter_mut().zip(TRIPLE_OFFSETS) {
-        let offset = from_block(offset);
-        for row in rows {
+    for wire in 0..3 {
+        let offset = from_block(TRIPLE_OFFSETS[wire]);
+        for row in &mut state[wire] {
             for r in 0..REGISTERS {
                 row[r] = _mm512_xor_si512(row[r], _mm512_xor_si512(whitening[r], offset));
             }
@@ -270,17 +273,21 @@ fn hash_rows_triple<const N: usize>(x: [[Registers; N]; 3], keys: &KeyRow, gate:
     for constant in &ROUND_CONSTANTS[..9] {
         schedule.step(*constant);
         let round = schedule.round_keys();
-        for row in state.as_flattened_mut() {
-            for r in 0..REGISTERS {
-                row[r] = _mm512_aesenc_epi128(row[r], round[r]);
+        for wire in 0..3 {
+            for row in &mut state[wire] {
+                for r in 0..REGISTERS {
+                    row[r] = _mm512_aesenc_epi128(row[r], round[r]);
+                }
             }
         }
     }
     schedule.step(ROUND_CONSTANTS[9]);
     let last = schedule.round_keys();
-    for (row, x) in state.as_flattened_mut().iter_mut().zip(x.as_flattened()) {
-        for r in 0..REGISTERS {
-            row[r] = _mm512_aesenclast_epi128(row[r], _mm512_xor_si512(last[r], feed_forward(x[r])));
+    for wire in 0..3 {
+        for (row, x) in state[wire].iter_mut().zip(&x[wire]) {
+            for r in 0..REGISTERS {
+                row[r] = _mm512_aesenclast_epi128(row[r], _mm512_xor_si512(last[r], feed_forward(x[r])));
+            }
         }
     }
     state

@@ -202,20 +202,47 @@ fn swap_bits(mask: u32) -> u32 {
     (mask & LOW) << 1 | mask >> 1 & LOW
 }
 
+/// Bytes of table of a full group: its copies are spelt out, so that they compile to plain loads and stores.
+const FULL: usize = 24 * LANES + 6;
+
 #[inline(always)]
 fn write_table<H: RowHash>(hash: H, lanes: usize, g01: &Row, g2: &Row, z: Encrypted, table: &mut [u8]) {
+    let (g2, z2) = (hash.pack(g2), compress(z.z2));
+    let Some(full) = table.as_mut_array::<FULL>() else {
+        return write_tail(lanes, g01, &g2, z.z01, z2, table);
+    };
+    write(g01, &mut full[..16 * LANES]);
+    full[16 * LANES..24 * LANES].copy_from_slice(bytemuck::bytes_of(&g2));
+    full[24 * LANES..FULL - 2].copy_from_slice(&z.z01.to_le_bytes());
+    full[FULL - 2..].copy_from_slice(&(z2 as u16).to_le_bytes());
+}
+
+#[cold]
+fn write_tail(lanes: usize, g01: &Row, g2: &[u64; LANES], z01: u32, z2: u32, table: &mut [u8]) {
     let (blocks, rest) = table.split_at_mut(16 * lanes);
     let (words, bits) = rest.split_at_mut(8 * lanes);
     write(g01, blocks);
-    words.copy_from_slice(&bytemuck::cast_slice(&hash.pack(g2))[..8 * lanes]);
-    let z01 = u64::from(z.z01) & ((1 << (2 * lanes)) - 1);
-    let z2 = u64::from(compress(z.z2)) & ((1 << lanes) - 1);
+    words.copy_from_slice(&bytemuck::bytes_of(g2)[..8 * lanes]);
+    let (z01, z2) = (u64::from(z01) & ((1 << (2 * lanes)) - 1), u64::from(z2) & ((1 << lanes) - 1));
     bits.copy_from_slice(&(z01 | z2 << (2 * lanes)).to_le_bytes()[..bits.len()]);
 }
 
 /// `[G0 | G1]`, `[G2 | G2]` and the control bits; zeros in spare lanes.
 #[inline(always)]
 fn read_table<H: RowHash>(hash: H, lanes: usize, table: &[u8]) -> (Row, Row, Encrypted) {
+    let Some(full) = table.as_array::<FULL>() else {
+        let (g01, g2, z) = read_tail(lanes, table);
+        return (g01, hash.spread(&g2), z);
+    };
+    let mut g2 = [0u64; LANES];
+    bytemuck::bytes_of_mut(&mut g2).copy_from_slice(&full[16 * LANES..24 * LANES]);
+    let [z @ .., z2, z3] = full[24 * LANES..].as_array::<6>().expect("three bits per lane");
+    let z = Encrypted { z01: u32::from_le_bytes(*z), z2: expand(u32::from(u16::from_le_bytes([*z2, *z3]))) };
+    (read(&full[..16 * LANES]), hash.spread(&g2), z)
+}
+
+#[cold]
+fn read_tail(lanes: usize, table: &[u8]) -> (Row, [u64; LANES], Encrypted) {
     let (blocks, rest) = table.split_at(16 * lanes);
     let (words, bits) = rest.split_at(8 * lanes);
     let mut g2 = [0u64; LANES];
@@ -223,9 +250,8 @@ fn read_table<H: RowHash>(hash: H, lanes: usize, table: &[u8]) -> (Row, Row, Enc
     let mut z = [0; 8];
     z[..bits.len()].copy_from_slice(bits);
     let z = u64::from_le_bytes(z);
-    let z01 = z & ((1 << (2 * lanes)) - 1);
-    let z2 = z >> (2 * lanes) & ((1 << lanes) - 1);
-    (read(blocks), hash.spread(&g2), Encrypted { z01: z01 as u32, z2: expand(z2 as u32) })
+    let (z01, z2) = (z & ((1 << (2 * lanes)) - 1), z >> (2 * lanes) & ((1 << lanes) - 1));
+    (read(blocks), g2, Encrypted { z01: z01 as u32, z2: expand(z2 as u32) })
 }
 
 /// Bit `lane` of the result is bit `2 lane`.
