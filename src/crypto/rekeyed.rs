@@ -300,12 +300,12 @@ mod tests {
     struct Words<'a>(u32, &'a Row, &'a Row);
 
     impl WithRowHash for Words<'_> {
-        type Output = (u32, [Row; 4], [u64; LANES]);
+        type Output = (u32, [Row; 5], [u64; LANES]);
         fn with<H: RowHash>(self, hash: H) -> Self::Output {
             let Words(mask, x, y) = self;
             let packed = hash.pack(x);
-            let rows = [hash.select(mask, x), hash.swap(x), hash.low_halves(x, y), hash.spread(&packed)];
-            (hash.lsbs(x), rows, packed)
+            let (low, high) = (hash.low_halves(x, y), hash.high_halves(x, y));
+            (hash.lsbs(x), [hash.select(mask, x), hash.swap(x), low, high, hash.spread(&packed)], packed)
         }
     }
 

@@ -103,6 +103,12 @@ impl RowWords for Vaes512 {
     }
 
     #[inline(always)]
+    fn high_halves(self, low: &Row, high: &Row) -> Row {
+        // SAFETY: a `Vaes512` exists only where `detect` found the features.
+        unsafe { high_halves(low, high) }
+    }
+
+    #[inline(always)]
     fn pack(self, x: &Row) -> [u64; LANES] {
         // SAFETY: a `Vaes512` exists only where `detect` found the features.
         unsafe { pack(x) }
@@ -337,6 +343,16 @@ fn low_halves(low: &Row, high: &Row) -> Row {
     let (mut out, high) = (load(low), load(high));
     for r in 0..REGISTERS {
         out[r] = _mm512_unpacklo_epi64(out[r], high[r]);
+    }
+    store(out)
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn high_halves(low: &Row, high: &Row) -> Row {
+    let (mut out, high) = (load(low), load(high));
+    for r in 0..REGISTERS {
+        out[r] = _mm512_unpackhi_epi64(out[r], high[r]);
     }
     store(out)
 }

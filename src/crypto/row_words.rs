@@ -48,6 +48,16 @@ pub trait RowWords: Copy {
         out
     }
 
+    /// In every lane the high half of `low`, then that of `high`.
+    #[inline(always)]
+    fn high_halves(self, low: &Row, high: &Row) -> Row {
+        let mut out = *high;
+        for (block, low) in out.0.iter_mut().zip(&low.0) {
+            *block = Block(low.0 >> 64 | block.0 >> 64 << 64);
+        }
+        out
+    }
+
     /// The low half of each lane.
     #[inline(always)]
     fn pack(self, x: &Row) -> [u64; LANES] {

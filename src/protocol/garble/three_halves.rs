@@ -75,21 +75,20 @@ impl Scheme for ThreeHalves {
 
         // The colours of the zero labels are the permute bits.
         let permute = wires.colours;
-        let zeros = HashBits::of(hash, [&a0, &b0, &s0]);
-        let z = zeros.encrypt(&HashBits::of(hash, [&a1, &b1, &s1]), permute);
-        let control = zeros.decrypt(permute, z);
+        let [a, b, s] = [a0 ^ a1, b0 ^ b1, s0 ^ s1];
+        let z = Encrypted::new(hash.lsbs(&hash.high_halves(&a, &b)), hash.lsbs(&hash.high_halves(&s, &s)), permute);
+        let control = z.decrypt(hash_bits(hash, [&a0, &b0, &s0]), permute);
 
         // The evaluator's equations at the colours p, at both colours flipped, and at that of b flipped: G0, G1
         // from the first two, G2 from the first and third. Delta enters as w ^ delta_both etc. under the masks.
         let delta_row = Row::splat(delta);
         let delta_swapped = Row::splat(Block(delta.0.rotate_left(64)));
         let delta_both = delta_row ^ delta_swapped;
-        let g01 = hash.low_halves(&(a0 ^ a1), &(b0 ^ b1))
+        let g01 = hash.low_halves(&a, &b)
             ^ wires.cross
             ^ mix(hash, permute, &(wires.straight ^ delta_both), &(wires.crossed ^ delta_both))
             ^ mix(hash, control, &delta_swapped, &delta_both);
         let halves = hash.select(swap_bits(permute), &(wires.straight ^ delta_row)) ^ hash.select(control, &delta_row);
-        let s = s0 ^ s1;
         let g2 = halves ^ hash.swap(&halves) ^ hash.low_halves(&s, &s);
         write_table(hash, gate.lanes, &g01, &g2, z, table);
         // With both zero labels the evaluator gets the output's zero label.
@@ -103,7 +102,7 @@ impl Scheme for ThreeHalves {
         let [a, b] = inputs;
         let hashes = hash.hash_triple(gate.keys, gate.index, [a, b, &wires.sum]);
         let hashes = hashes.each_ref();
-        let control = HashBits::of(hash, hashes).decrypt(wires.colours, z);
+        let control = z.decrypt(hash_bits(hash, hashes), wires.colours);
         wires.output(hash, hashes, &g01, &g2, control)
     }
 }
@@ -130,7 +129,7 @@ impl Wires {
         let sum = *a ^ *b;
         let cross = hash.select(LOW, b) ^ hash.select(HIGH, a);
         let outer = sum ^ cross;
-        let colours = hash.lsbs(a) & LOW | (hash.lsbs(b) & LOW) << 1;
+        let colours = hash.lsbs(&hash.low_halves(a, b));
         Wires {
             sum,
             colours,
@@ -152,15 +151,7 @@ impl Wires {
     }
 }
 
-/// The bits of the three hashes that encrypt control bits.
-struct HashBits {
-    /// `[h(A) | h(B)]`.
-    ab: u32,
-    /// `[h(S) | h(S)]`.
-    s: u32,
-}
-
-/// Encrypted control bits.
+/// The control bits of all lanes, encrypted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Encrypted {
     /// `[z0 | z1]`.
@@ -169,25 +160,24 @@ struct Encrypted {
     z2: u32,
 }
 
-impl HashBits {
-    /// The lowest bits of the hashes' high halves; the low halves go into the labels.
+impl Encrypted {
+    /// From `[h | h]` of wires `a | b` and of `S` twice, each XORed over both labels, and `[p_a | p_b]`.
     #[inline(always)]
-    fn of<H: RowHash>(hash: H, [a, b, s]: [&Row; 3]) -> HashBits {
-        let s = hash.lsbs(s) & HIGH;
-        HashBits { ab: (hash.lsbs(a) & HIGH) >> 1 | hash.lsbs(b) & HIGH, s: s | s >> 1 }
+    fn new(ab: u32, s: u32, permute: u32) -> Encrypted {
+        Encrypted { z01: ab ^ permute, z2: s ^ permute ^ swap_bits(permute) }
     }
 
-    /// `z`, from the bits of both labels of each wire, and `[p_a | p_b]`.
+    /// `[s_1 | s_2]` from `[h(A) ^ h(S) | h(B) ^ h(S)]` and the colours `[i | j]`.
     #[inline(always)]
-    fn encrypt(&self, other: &HashBits, permute: u32) -> Encrypted {
-        Encrypted { z01: self.ab ^ other.ab ^ permute, z2: self.s ^ other.s ^ permute ^ swap_bits(permute) }
+    fn decrypt(&self, hash_bits: u32, colours: u32) -> u32 {
+        hash_bits ^ colours & self.z01 ^ (colours ^ swap_bits(colours)) & self.z2
     }
+}
 
-    /// `[s_1 | s_2]` at the colours `[i | j]`.
-    #[inline(always)]
-    fn decrypt(&self, colours: u32, z: Encrypted) -> u32 {
-        self.ab ^ self.s ^ colours & z.z01 ^ (colours ^ swap_bits(colours)) & z.z2
-    }
+/// `[h(A) ^ h(S) | h(B) ^ h(S)]`: the lowest bits of the high halves; the low halves go into the labels.
+#[inline(always)]
+fn hash_bits<H: RowHash>(hash: H, [a, b, s]: [&Row; 3]) -> u32 {
+    hash.lsbs(&(hash.high_halves(a, b) ^ hash.high_halves(s, s)))
 }
 
 /// `straight` in the halves of the mask, XOR `crossed` in those of the mask with halves exchanged.
