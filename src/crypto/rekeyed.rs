@@ -393,7 +393,7 @@ mod tests {
         for multiples in 0..4u32 {
             let reveal = |x: Block| {
                 let halves = [x.0 as u64, (x.0 >> 64) as u64];
-                let known = u64::from(multiples & 1) * halves[0] ^ u64::from(multiples >> 1) * halves[1];
+                let known = (u64::from(multiples & 1) * halves[0]) ^ (u64::from(multiples >> 1) * halves[1]);
                 (feed_forward(x).0 ^ u128::from(known)) & ((1 << 65) - 1)
             };
             // Rank by elimination: a basis indexed by the leading bit.

@@ -279,8 +279,8 @@ fn hash_rows_triple<const N: usize>(x: [[Registers; N]; 3], keys: &KeyRow, gate:
     for constant in &ROUND_CONSTANTS[..9] {
         schedule.step(*constant);
         let round = schedule.round_keys();
-        for wire in 0..3 {
-            for row in &mut state[wire] {
+        for rows in &mut state {
+            for row in rows {
                 for r in 0..REGISTERS {
                     row[r] = _mm512_aesenc_epi128(row[r], round[r]);
                 }

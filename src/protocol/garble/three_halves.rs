@@ -40,9 +40,9 @@
 //! The hash is [`RowHash::hash_triple`]: AES-128 under the key `session ^ (gate + 2^32 instance)`, one key
 //! schedule for the three wires, whose inputs are told apart by offsets. The offsets are needed, for a gate
 //! may take one wire twice: its `A` and `B`, or `A` and `S`, would coincide. Without a coincidence (they differ
-//! by 0, delta, or something random), six outputs of one ideal permutation are as good as six of three,
-//! up to 2^-123 per gate; but a decryption or encryption by the evaluator under the key has three chances
-//! to hit an unknown label instead of one: 1.6 bits of 128. Labels of one (gate, instance) only share a key.
+//! by 0, delta, or something random), six outputs of one ideal permutation are as good as two each of three,
+//! up to 2^-124 per gate; but a decryption or encryption by the evaluator under the key has three chances
+//! to hit an unknown label instead of one: 1.6 bits of 128 (three keys would cost a tenth to a fifth of the speed).
 //! As `H ^ L(delta)` becomes known for linear `L` chosen by `s`, the feed-forward `w` of the hash is such that
 //! its half, and it XOR any of `0`, `x_L`, `x_R`, `x_L ^ x_R`, has full rank.
 //!
@@ -79,8 +79,11 @@ impl Scheme for ThreeHalves {
         let z = Encrypted::new(hash.lsbs(&hash.high_halves(&a, &b)), hash.lsbs(&hash.high_halves(&s, &s)), permute);
         let control = z.decrypt(hash_bits(hash, [&a0, &b0, &s0]), permute);
 
-        // The evaluator's equations at the colours p, at both colours flipped, and at that of b flipped: G0, G1
-        // from the first two, G2 from the first and third. Delta enters as w ^ delta_both etc. under the masks.
+        // The equations at the colours p and at both flipped give G0 and G1, those at p and at b's flipped G2. With
+        // s at p, hh the XOR of both labels' hashes, and a, b zero labels:
+        // G0 = hh(a) ^ (w^2 p | p ^ (1, 0)) . (a, b) ^ (w (s ^ p) ^ (p_a, 0)) . delta,
+        // G1 = hh(b) ^ (p ^ (0, 1) | w p) . (a, b) ^ (w^2 (s ^ p) ^ (0, p_b)) . delta,
+        // G2 = hh(a ^ b) ^ (w p | w^2 p) . (a, b) ^ (s ^ (p_b, p_a)) . delta.
         let delta_row = Row::splat(delta);
         let delta_swapped = Row::splat(Block(delta.0.rotate_left(64)));
         let delta_both = delta_row ^ delta_swapped;

@@ -23,7 +23,7 @@ fn control_bits(y: u8, p: u8, i: u8, j: u8) -> u8 {
 }
 
 fn dot(coefficients: u8, [left, right]: [u64; 2]) -> u64 {
-    u64::from(coefficients & 1) * left ^ u64::from(coefficients >> 1) * right
+    (u64::from(coefficients & 1) * left) ^ (u64::from(coefficients >> 1) * right)
 }
 
 /// The evaluator's equations for `C_L` and `C_R`, less the `G`.
@@ -34,7 +34,7 @@ fn equations(s: u8, [i, j]: [u8; 2], a: [u64; 2], b: [u64; 2], h: [u64; 3]) -> [
 /// The part of the `G` in the evaluator's equations.
 fn table_part([i, j]: [u8; 2], [g0, g1, g2]: [u64; 3]) -> [u64; 2] {
     let [i, j] = [u64::from(i), u64::from(j)];
-    [i * g0 ^ (i ^ j) * g2, j * g1 ^ (i ^ j) * g2]
+    [(i * g0) ^ ((i ^ j) * g2), (j * g1) ^ ((i ^ j) * g2)]
 }
 
 const COLOURS: [[u8; 2]; 4] = [[0, 0], [0, 1], [1, 0], [1, 1]];
