@@ -8,6 +8,7 @@ pub mod rekeyed;
 mod rekeyed_aesni;
 #[cfg(target_arch = "x86_64")]
 mod rekeyed_vaes;
+pub mod row_words;
 mod transpose;
 
 pub use block::Block;

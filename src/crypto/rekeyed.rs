@@ -4,10 +4,16 @@
 //! in the ideal-cipher model this hash is multi-instance circular correlation robust, with concrete
 //! security that a fixed-key hash does not reach. A key hashes the two labels of one wire of one gate.
 //!
+//! [`RowHash::hash_triple`] is a second hash, `H(x, j, t) = AES-128(k ^ j, x ^ t) ^ w(x)`, for schemes that
+//! XOR its output with linear functions of delta. `w` maps the two 32-bit words of each half, `(u, v)`, to
+//! `(u ^ v, u)`; `w` and `w ^ 1` are bijective on each half, so that delta never cancels from the feed-forward,
+//! which would hand out an AES output to decrypt. The offset `t` tells the three operands of a key apart.
+//!
 //! The unit of work is a [`Row`]: the same wire in [`LANES`] circuit instances. Kernels differ only in
 //! speed; [`Kernel::run`] compiles a whole computation for the one chosen.
 
 use super::Block;
+use super::row_words::RowWords;
 #[cfg(target_arch = "x86_64")]
 use super::{rekeyed_aesni::AesNi, rekeyed_vaes::Vaes512};
 use aes::Aes128;
@@ -91,14 +97,30 @@ impl KeyRow {
     }
 }
 
+/// What is xored into the three operands of [`RowHash::hash_triple`] before they are encrypted.
+pub const TRIPLE_OFFSETS: [Block; 3] = [Block::ZERO, Block(1 << 64), Block(2 << 64)];
+
+/// The feed-forward of [`RowHash::hash_triple`].
+pub(super) fn feed_forward(x: Block) -> Block {
+    let half = |x: u64| u128::from(x.rotate_left(32) ^ (x & 0xffff_ffff));
+    Block(half(x.0 as u64) | half((x.0 >> 64) as u64) << 64)
+}
+
 /// The hash of the two operands of an AND gate, by some kernel: those of gate `g` are hashed under the
 /// tweaks of the half gates `2 g` and `2 g + 1`.
-pub trait RowHash: Copy {
+pub trait RowHash: RowWords {
     /// `H(x, j)` in every lane of both rows.
     fn hash(self, keys: &KeyRow, gate: u32, x: [&Row; 2]) -> [Row; 2];
 
     /// `[H(x, j), H(x ^ delta, j)]` in every lane of both rows: both labels of a wire, one key schedule.
     fn hash_both(self, keys: &KeyRow, gate: u32, x: [&Row; 2], delta: Block) -> [[Row; 2]; 2];
+
+    /// `H(x, j, t)` in every lane, with offset `t = TRIPLE_OFFSETS[i]` for row `i`, under one key:
+    /// that of the tweak `j = gate`.
+    fn hash_triple(self, keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3];
+
+    /// `[H(x, j, t), H(x ^ delta, j, t)]` in every lane: both labels of each wire.
+    fn hash_triple_both(self, keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[Row; 2]; 3];
 
     /// `value` in the lanes where `x` has colour 1, else zero.
     fn if_colour(self, x: &Row, value: &Row) -> Row;
@@ -180,6 +202,8 @@ impl Kernel {
 #[derive(Clone, Copy)]
 struct Portable;
 
+impl RowWords for Portable {}
+
 impl RowHash for Portable {
     fn hash(self, keys: &KeyRow, gate: u32, x: [&Row; 2]) -> [Row; 2] {
         let mut out = x.map(|row| [*row]);
@@ -190,6 +214,18 @@ impl RowHash for Portable {
     fn hash_both(self, keys: &KeyRow, gate: u32, x: [&Row; 2], delta: Block) -> [[Row; 2]; 2] {
         let mut out = x.map(|row| [*row, *row ^ Row::splat(delta)]);
         hash_lanes(keys, gate, &mut out);
+        out
+    }
+
+    fn hash_triple(self, keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3] {
+        let mut out = x.map(|row| [*row]);
+        hash_lanes_triple(keys, gate, &mut out);
+        out.map(|[row]| row)
+    }
+
+    fn hash_triple_both(self, keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[Row; 2]; 3] {
+        let mut out = x.map(|row| [*row, *row ^ Row::splat(delta)]);
+        hash_lanes_triple(keys, gate, &mut out);
         out
     }
 
@@ -216,6 +252,20 @@ fn hash_lanes<const N: usize>(keys: &KeyRow, gate: u32, rows: &mut [[Row; N]; 2]
     }
 }
 
+/// Hashes `N` blocks at each offset, all under one key.
+fn hash_lanes_triple<const N: usize>(keys: &KeyRow, gate: u32, rows: &mut [[Row; N]; 3]) {
+    for lane in 0..LANES {
+        let cipher = Aes128::new(&keys.key(lane, gate).into());
+        for (rows, offset) in rows.iter_mut().zip(TRIPLE_OFFSETS) {
+            for row in rows {
+                let mut state = (row.0[lane] ^ offset).0.to_le_bytes().into();
+                cipher.encrypt_block(&mut state);
+                row.0[lane] = feed_forward(row.0[lane]) ^ Block(u128::from_le_bytes(state.into()));
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -230,6 +280,32 @@ mod tests {
             let both = hash.hash_both(self.0, self.1, self.2, self.3);
             assert_eq!(hash.hash(self.0, self.1, self.2), both.map(|rows| rows[0]));
             both
+        }
+    }
+
+    struct TripleBoth<'a>(&'a KeyRow, u32, [&'a Row; 3], Block);
+
+    impl WithRowHash for TripleBoth<'_> {
+        type Output = [[Row; 2]; 3];
+        fn with<H: RowHash>(self, hash: H) -> [[Row; 2]; 3] {
+            let both = hash.hash_triple_both(self.0, self.1, self.2, self.3);
+            assert_eq!(hash.hash_triple(self.0, self.1, self.2), both.map(|rows| rows[0]));
+            let others = self.2.map(|row| *row ^ Row::splat(self.3));
+            assert_eq!(hash.hash_triple(self.0, self.1, others.each_ref()), both.map(|rows| rows[1]));
+            both
+        }
+    }
+
+    /// Every operation on halves.
+    struct Words<'a>(u32, &'a Row, &'a Row);
+
+    impl WithRowHash for Words<'_> {
+        type Output = (u32, [Row; 5], [u64; LANES]);
+        fn with<H: RowHash>(self, hash: H) -> Self::Output {
+            let Words(mask, x, y) = self;
+            let packed = hash.pack(x);
+            let (low, high) = (hash.low_halves(x, y), hash.high_halves(x, y));
+            (hash.lsbs(x), [hash.select(mask, x), hash.swap(x), low, high, hash.spread(&packed)], packed)
         }
     }
 
@@ -278,14 +354,20 @@ mod tests {
         fn kernels_agree(seed: u64, first_instance: u64, gate in 0..1u32 << 31) {
             let mut prg = Seed::from_u64(seed).prg();
             let keys = KeyRow::new(prg.key(), first_instance);
-            let rows = prg.words::<Row>(2);
+            let rows = prg.words::<Row>(3);
+            let triple = [&rows[0], &rows[1], &rows[2]];
             let x = [&rows[0], &rows[1]];
             let delta = prg.block();
             let expected = Kernel::Portable.run(HashBoth(&keys, gate, x, delta));
             let selected = Kernel::Portable.run(IfColour(&rows[0], &rows[1]));
+            let triples = Kernel::Portable.run(TripleBoth(&keys, gate, triple, delta));
+            let words = Kernel::Portable.run(Words(gate.wrapping_mul(0x9e37_79b9), &rows[0], &rows[1]));
             for kernel in Kernel::available() {
                 prop_assert_eq!(kernel.run(HashBoth(&keys, gate, x, delta)), expected);
                 prop_assert_eq!(kernel.run(IfColour(&rows[0], &rows[1])), selected);
+                prop_assert_eq!(kernel.run(TripleBoth(&keys, gate, triple, delta)), triples);
+                let actual = kernel.run(Words(gate.wrapping_mul(0x9e37_79b9), &rows[0], &rows[1]));
+                prop_assert_eq!(actual, words);
             }
         }
     }
@@ -302,6 +384,39 @@ mod tests {
             // One label under the keys of the two halves.
             assert_ne!(forth[0][0], forth[1][1]);
         }
+    }
+
+    #[test]
+    fn delta_never_cancels_from_the_feed_forward() {
+        // What a table reveals of H(x ^ delta): its low half XOR a, b multiples of delta's halves, and bit 64.
+        // These 65 linear functions of delta are independent.
+        for multiples in 0..4u32 {
+            let reveal = |x: Block| {
+                let halves = [x.0 as u64, (x.0 >> 64) as u64];
+                let known = (u64::from(multiples & 1) * halves[0]) ^ (u64::from(multiples >> 1) * halves[1]);
+                (feed_forward(x).0 ^ u128::from(known)) & ((1 << 65) - 1)
+            };
+            // Rank by elimination: a basis indexed by the leading bit.
+            let mut basis = [0u128; 65];
+            for bit in 0..128 {
+                let mut image = reveal(Block(1 << bit));
+                while image != 0 {
+                    let leading = image.ilog2() as usize;
+                    if basis[leading] == 0 {
+                        basis[leading] = image;
+                    }
+                    image ^= basis[leading];
+                }
+            }
+            assert!(basis.iter().all(|&image| image != 0), "{multiples}");
+        }
+    }
+
+    #[test]
+    fn equal_operands_of_a_triple_hash_differently() {
+        let (keys, x) = (KeyRow::new([9; 16], 3), Row::splat(Block(1 << 90)));
+        let [first, second, third] = Kernel::best().run(TripleBoth(&keys, 4, [&x; 3], Block(5)));
+        assert!(first != second && second != third && first != third);
     }
 
     #[test]

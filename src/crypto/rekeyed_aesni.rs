@@ -2,7 +2,8 @@
 #![allow(unsafe_code)]
 
 use super::Block;
-use super::rekeyed::{KeyRow, LANES, Row, RowHash, WithRowHash};
+use super::rekeyed::{KeyRow, LANES, Row, RowHash, TRIPLE_OFFSETS, WithRowHash};
+use super::row_words::RowWords;
 use std::arch::x86_64::*;
 
 /// Instances hashed together.
@@ -32,6 +33,8 @@ fn run<W: WithRowHash>(hash: AesNi, work: W) -> W::Output {
     work.with(hash)
 }
 
+impl RowWords for AesNi {}
+
 impl RowHash for AesNi {
     #[inline(always)]
     fn hash(self, keys: &KeyRow, gate: u32, x: [&Row; 2]) -> [Row; 2] {
@@ -43,6 +46,18 @@ impl RowHash for AesNi {
     fn hash_both(self, keys: &KeyRow, gate: u32, x: [&Row; 2], delta: Block) -> [[Row; 2]; 2] {
         // SAFETY: an `AesNi` exists only where `detect` found the features.
         unsafe { hash_both(keys, gate, x, delta) }
+    }
+
+    #[inline(always)]
+    fn hash_triple(self, keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3] {
+        // SAFETY: an `AesNi` exists only where `detect` found the features.
+        unsafe { hash_triple(keys, gate, x) }
+    }
+
+    #[inline(always)]
+    fn hash_triple_both(self, keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[Row; 2]; 3] {
+        // SAFETY: an `AesNi` exists only where `detect` found the features.
+        unsafe { hash_triple_both(keys, gate, x, delta) }
     }
 
     #[inline(always)]
@@ -178,6 +193,78 @@ fn hash_quads<const N: usize>(x: [Registers; N], mut schedule: Schedule) -> [Reg
         }
     }
     state
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn hash_triple(keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3] {
+    let mut out = [Row::ZERO; 3];
+    for lane in (0..LANES).step_by(QUAD) {
+        let schedule = Schedule::new(keys, lane, gate);
+        let hashes = hash_quads_triple(x.map(|row| [load(row, lane)]), schedule);
+        for (out, [hash]) in out.iter_mut().zip(hashes) {
+            store(hash, out, lane);
+        }
+    }
+    out
+}
+
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn hash_triple_both(keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[Row; 2]; 3] {
+    let delta = from_block(delta);
+    let mut out = [[Row::ZERO; 2]; 3];
+    for lane in (0..LANES).step_by(QUAD) {
+        let mut quads = x.map(|row| [load(row, lane); 2]);
+        for register in quads.iter_mut().flat_map(|[_, other]| other) {
+            *register = _mm_xor_si128(*register, delta);
+        }
+        let hashes = hash_quads_triple(quads, Schedule::new(keys, lane, gate));
+        for (out, hashes) in out.iter_mut().flatten().zip(hashes.as_flattened()) {
+            store(*hashes, out, lane);
+        }
+    }
+    out
+}
+
+/// Hashes `N` blocks at each offset under one key.
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn hash_quads_triple<const N: usize>(x: [[Registers; N]; 3], mut schedule: Schedule) -> [[Registers; N]; 3] {
+    let mut state = x;
+    let whitening = schedule.round_keys();
+    for (quads, offset) in state.iter_mut().zip(TRIPLE_OFFSETS) {
+        for quad in quads {
+            for i in 0..QUAD {
+                quad[i] = _mm_xor_si128(quad[i], _mm_xor_si128(whitening[i], from_block(offset)));
+            }
+        }
+    }
+    for constant in &ROUND_CONSTANTS[..9] {
+        schedule.step(*constant);
+        let round = schedule.round_keys();
+        for quad in state.as_flattened_mut() {
+            for i in 0..QUAD {
+                quad[i] = _mm_aesenc_si128(quad[i], round[i]);
+            }
+        }
+    }
+    schedule.step(ROUND_CONSTANTS[9]);
+    let last = schedule.round_keys();
+    for (quad, x) in state.as_flattened_mut().iter_mut().zip(x.as_flattened()) {
+        for i in 0..QUAD {
+            quad[i] = _mm_aesenclast_si128(quad[i], _mm_xor_si128(last[i], feed_forward(x[i])));
+        }
+    }
+    state
+}
+
+/// [`super::rekeyed::feed_forward`] of a block.
+#[inline]
+#[target_feature(enable = "aes,avx")]
+fn feed_forward(x: __m128i) -> __m128i {
+    let low = _mm_and_si128(x, _mm_set1_epi64x(0xffff_ffff));
+    _mm_xor_si128(_mm_shuffle_epi32::<0b10_11_00_01>(x), low)
 }
 
 #[inline]

@@ -14,7 +14,7 @@ pub use settings::{Setting, Settings};
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::GC, gc::GC_ONLINE, gmw::ENTRY];
+pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::GC, gc::GC_ONLINE, gc::GC_THREE_HALVES, gmw::ENTRY];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {

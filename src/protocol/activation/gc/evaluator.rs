@@ -4,17 +4,18 @@ use super::garbler::split_outputs;
 use super::{CHUNK, Shape, When, spans};
 use crate::crypto::{Block, Prg};
 use crate::protocol::activation::{ActivationSpec, Activator, Material};
-use crate::protocol::garble::{Circuit, Garbling, Projection, relu_circuit};
+use crate::protocol::garble::{Circuit, Garbling, Projection, Scheme, relu_circuit};
 use crate::protocol::ot::CotReceiver;
 use crate::protocol::pack::{pack_words, packed_bytes, unpack};
 use crate::protocol::{Kept, ProtocolError, Session};
 
-pub(super) struct Evaluator {
+pub(super) struct Evaluator<S> {
     pub ot: Box<dyn CotReceiver>,
     pub when: When,
+    pub scheme: S,
 }
 
-impl Activator for Evaluator {
+impl<S: Scheme> Activator for Evaluator<S> {
     fn preprocess(
         &mut self,
         session: &mut Session,
@@ -36,13 +37,14 @@ impl Activator for Evaluator {
         let mut tables = Vec::new();
         if self.when == When::Offline {
             for (_, size) in spans(spec.elements, CHUNK) {
-                let message = session.recv(shape.table_bytes(size))?;
+                let message = session.recv(shape.table_bytes::<S>(size))?;
                 tables.push(session.store().keep(message)?);
             }
         }
         let key = |bytes: &[u8]| bytes.try_into().expect("split into two keys");
         let circuit = relu_circuit(shape.width, shape.shift);
         Ok(Box::new(EvaluatorMaterial {
+            scheme: self.scheme,
             shape,
             hash_key: key(hash_key),
             mask_key: key(mask_key),
@@ -53,7 +55,8 @@ impl Activator for Evaluator {
     }
 }
 
-struct EvaluatorMaterial {
+struct EvaluatorMaterial<S> {
+    scheme: S,
     shape: Shape,
     circuit: Circuit,
     hash_key: [u8; 16],
@@ -64,7 +67,7 @@ struct EvaluatorMaterial {
     tables: Vec<Kept>,
 }
 
-impl Material for EvaluatorMaterial {
+impl<S: Scheme> Material for EvaluatorMaterial<S> {
     fn online(self: Box<Self>, session: &mut Session, mut share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let shape = self.shape;
         let mut mask_labels = Prg::from_key(self.mask_key);
@@ -75,15 +78,15 @@ impl Material for EvaluatorMaterial {
             let (garbled, labels) = match tables.next() {
                 Some(garbled) => (garbled.take()?, session.recv(shape.label_bytes(n))?),
                 None => {
-                    let mut garbled = session.recv(shape.table_bytes(n) + shape.label_bytes(n))?;
-                    let labels = garbled.split_off(shape.table_bytes(n));
+                    let mut garbled = session.recv(shape.table_bytes::<S>(n) + shape.label_bytes(n))?;
+                    let labels = garbled.split_off(shape.table_bytes::<S>(n));
                     (garbled, labels)
                 }
             };
             let server: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(&labels);
             let mask = mask_labels.words::<Block>(n * shape.kept() as usize);
             let first_instance = (chunk * CHUNK) as u64;
-            let garbling = Garbling { circuit: &self.circuit, key: self.hash_key, first_instance };
+            let garbling = Garbling { scheme: self.scheme, circuit: &self.circuit, key: self.hash_key, first_instance };
             let (tables, decoding) = garbled.split_at(garbling.table_bytes(n));
             let mut outputs = vec![Block::ZERO; n * self.circuit.output_width()];
             garbling.evaluate(n, &[&client, &server, &mask], tables, &mut outputs);

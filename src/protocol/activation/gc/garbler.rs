@@ -3,17 +3,18 @@
 use super::{CHUNK, Shape, When, spans};
 use crate::crypto::{Block, Prg};
 use crate::protocol::activation::{ActivationSpec, Activator, Material};
-use crate::protocol::garble::{Circuit, Garbling, Projection, relu_circuit};
+use crate::protocol::garble::{Circuit, Garbling, Projection, Scheme, relu_circuit};
 use crate::protocol::ot::CotSender;
 use crate::protocol::pack::pack;
 use crate::protocol::{Kept, ProtocolError, Session};
 
-pub(super) struct Garbler {
+pub(super) struct Garbler<S> {
     pub ot: Box<dyn CotSender>,
     pub when: When,
+    pub scheme: S,
 }
 
-impl Activator for Garbler {
+impl<S: Scheme> Activator for Garbler<S> {
     fn preprocess(
         &mut self,
         session: &mut Session,
@@ -26,7 +27,7 @@ impl Activator for Garbler {
         let transfers = spans(spec.elements, CHUNK).map(|(_, size)| shape.transfers(size)).sum();
         self.ot.reserve(session, transfers)?;
         session.send([keys.hash, keys.masks].concat())?;
-        let mut layer = Layer::new(shape, keys, self.ot.delta(), rng);
+        let mut layer = Layer::new(self.scheme, shape, keys, self.ot.delta(), rng);
         let mut client_labels = Vec::new();
         for (first, size) in spans(spec.elements, CHUNK) {
             let mut client0 = self.ot.extend(session, shape.transfers(size))?;
@@ -45,13 +46,13 @@ impl Activator for Garbler {
     }
 }
 
-struct GarblerMaterial {
-    layer: Layer,
+struct GarblerMaterial<S> {
+    layer: Layer<S>,
     /// Zero labels of `y_c` per chunk, if nothing is garbled yet.
     client_labels: Vec<Kept>,
 }
 
-impl Material for GarblerMaterial {
+impl<S: Scheme> Material for GarblerMaterial<S> {
     fn online(self: Box<Self>, session: &mut Session, share: Vec<u64>) -> Result<Vec<u64>, ProtocolError> {
         let GarblerMaterial { mut layer, client_labels } = *self;
         let mut labels = Prg::from_key(layer.keys.server_labels);
@@ -80,7 +81,8 @@ struct Keys {
 }
 
 /// One layer, garbled chunk by chunk from the first to the last.
-struct Layer {
+struct Layer<S> {
+    scheme: S,
     shape: Shape,
     circuit: Circuit,
     keys: Keys,
@@ -93,9 +95,10 @@ struct Layer {
     shares: Vec<u64>,
 }
 
-impl Layer {
-    fn new(shape: Shape, keys: Keys, delta: Block, rng: Prg) -> Layer {
+impl<S: Scheme> Layer<S> {
+    fn new(scheme: S, shape: Shape, keys: Keys, delta: Block, rng: Prg) -> Layer<S> {
         Layer {
+            scheme,
             shape,
             circuit: relu_circuit(shape.width, shape.shift),
             mask_labels: Prg::from_key(keys.masks),
@@ -115,7 +118,8 @@ impl Layer {
         let server0 = self.server_labels.words::<Block>(shape.labels(n));
         let mut mask0 = self.mask_labels.words::<Block>(n * kept);
         offset_by_bits(&mut mask0, &masks, shape.kept(), delta);
-        let garbling = Garbling { circuit: &self.circuit, key: self.keys.hash, first_instance: first as u64 };
+        let garbling =
+            Garbling { scheme: self.scheme, circuit: &self.circuit, key: self.keys.hash, first_instance: first as u64 };
         let mut message = vec![0u8; garbling.table_bytes(n)];
         let mut outputs0 = vec![Block::ZERO; n * (kept + 1)];
         garbling.garble(delta, n, &[client0, &server0, &mask0], &mut message, &mut outputs0);

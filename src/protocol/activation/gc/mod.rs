@@ -41,7 +41,7 @@ mod evaluator;
 mod garbler;
 
 use super::{ActivationProtocol, ActivationSpec, Activator, Family, ProtocolEntry, Setting, Settings, relu_only};
-use crate::protocol::garble::TABLE_BYTES;
+use crate::protocol::garble::{HalfGates, Scheme, ThreeHalves};
 use crate::protocol::pack::{low_bits, packed_bytes};
 use crate::protocol::{Cost, Dealer, PhaseCost, ProtocolError, Session};
 use evaluator::Evaluator;
@@ -56,13 +56,21 @@ pub(super) const GC: ProtocolEntry = ProtocolEntry {
     exact: true,
     tolerance_ulp: 1.0,
     settings: &[Setting::Width, Setting::Ot],
-    protocol: &Gc { when: When::Offline },
+    protocol: &Gc { when: When::Offline, scheme: HalfGates },
 };
 
 pub(super) const GC_ONLINE: ProtocolEntry = ProtocolEntry {
     id: "gc-online",
     summary: "the circuit of `gc`, garbled when the query arrives",
-    protocol: &Gc { when: When::Online },
+    protocol: &Gc { when: When::Online, scheme: HalfGates },
+    ..GC
+};
+
+pub(super) const GC_THREE_HALVES: ProtocolEntry = ProtocolEntry {
+    id: "gc-threehalves",
+    summary: "the circuit of `gc`, a quarter less of tables for more hashing",
+    source: "DELPHI (USENIX Security 2020), Rosulek and Roy (CRYPTO 2021)",
+    protocol: &Gc { when: When::Offline, scheme: ThreeHalves },
     ..GC
 };
 
@@ -76,11 +84,12 @@ enum When {
     Online,
 }
 
-struct Gc {
+struct Gc<S> {
     when: When,
+    scheme: S,
 }
 
-impl ActivationProtocol for Gc {
+impl<S: Scheme> ActivationProtocol for Gc<S> {
     fn supports(&self, spec: &ActivationSpec) -> Result<(), String> {
         relu_only(spec)?;
         let shape = Shape::new(spec);
@@ -95,7 +104,7 @@ impl ActivationProtocol for Gc {
     fn cost(&self, spec: &ActivationSpec) -> Cost {
         let (shape, ot) = (Shape::new(spec), spec.settings.ot());
         let transfers = ot.cost(spans(spec.elements, CHUNK).map(|(_, size)| shape.transfers(size) as u64).sum());
-        let tables = spans(spec.elements, CHUNK).map(|(_, size)| shape.table_bytes(size) as u64).sum();
+        let tables = spans(spec.elements, CHUNK).map(|(_, size)| shape.table_bytes::<S>(size) as u64).sum();
         let labels = shape.label_bytes(spec.elements) as u64;
         let (offline_tables, online_tables) = match self.when {
             When::Offline => (tables, 0),
@@ -113,9 +122,9 @@ impl ActivationProtocol for Gc {
 
     fn setup(&self, session: &mut Session, settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {
         if session.is_server() {
-            return Ok(Box::new(Garbler { ot: settings.ot().sender(session)?, when: self.when }));
+            return Ok(Box::new(Garbler { ot: settings.ot().sender(session)?, when: self.when, scheme: self.scheme }));
         }
-        Ok(Box::new(Evaluator { ot: settings.ot().receiver(session)?, when: self.when }))
+        Ok(Box::new(Evaluator { ot: settings.ot().receiver(session)?, when: self.when, scheme: self.scheme }))
     }
 
     fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {
@@ -165,8 +174,8 @@ impl Shape {
 
     /// Bytes of the tables of `n` activations, and after them the colours that decode their outputs and a
     /// projection's row each.
-    fn table_bytes(self, n: usize) -> usize {
-        n * (self.and_gates() * TABLE_BYTES + 8) + packed_bytes(n, self.kept())
+    fn table_bytes<S: Scheme>(self, n: usize) -> usize {
+        S::table_bytes(self.and_gates(), n) + 8 * n + packed_bytes(n, self.kept())
     }
 }
 
