@@ -42,7 +42,7 @@
 //! may take one wire twice: its `A` and `B`, or `A` and `S`, would coincide. Without a coincidence (they differ
 //! by 0, delta, or something random), six outputs of one ideal permutation are as good as two each of three,
 //! up to 2^-124 per gate; but a decryption or encryption by the evaluator under the key has three chances
-//! to hit an unknown label instead of one: 1.6 bits of 128 (three keys would cost a tenth to a fifth of the speed).
+//! to hit an unknown label instead of one: 1.6 bits of 128 (three keys would be a sixth to a quarter slower).
 //! As `H ^ L(delta)` becomes known for linear `L` chosen by `s`, the feed-forward `w` of the hash is such that
 //! its half, and it XOR any of `0`, `x_L`, `x_R`, `x_L ^ x_R`, has full rank.
 //!
