@@ -200,10 +200,10 @@ fn hash_quads<const N: usize>(x: [Registers; N], mut schedule: Schedule) -> [Reg
 fn hash_triple(keys: &KeyRow, gate: u32, x: [&Row; 3]) -> [Row; 3] {
     let mut out = [Row::ZERO; 3];
     for lane in (0..LANES).step_by(QUAD) {
-        let schedule = Schedule::new(keys, lane, gate);
-        let hashes = hash_quads_triple(x.map(|row| [load(row, lane)]), schedule);
-        for (out, [hash]) in out.iter_mut().zip(hashes) {
-            store(hash, out, lane);
+        let quads = [[load(x[0], lane)], [load(x[1], lane)], [load(x[2], lane)]];
+        let hashes = hash_quads_triple(quads, Schedule::new(keys, lane, gate));
+        for wire in 0..3 {
+            store(hashes[wire][0], &mut out[wire], lane);
         }
     }
     out
@@ -215,13 +215,16 @@ fn hash_triple_both(keys: &KeyRow, gate: u32, x: [&Row; 3], delta: Block) -> [[R
     let delta = from_block(delta);
     let mut out = [[Row::ZERO; 2]; 3];
     for lane in (0..LANES).step_by(QUAD) {
-        let mut quads = x.map(|row| [load(row, lane); 2]);
-        for register in quads.iter_mut().flat_map(|[_, other]| other) {
-            *register = _mm_xor_si128(*register, delta);
+        let mut quads = [[load(x[0], lane); 2], [load(x[1], lane); 2], [load(x[2], lane); 2]];
+        for [_, other] in &mut quads {
+            for register in other {
+                *register = _mm_xor_si128(*register, delta);
+            }
         }
         let hashes = hash_quads_triple(quads, Schedule::new(keys, lane, gate));
-        for (out, hashes) in out.iter_mut().flatten().zip(hashes.as_flattened()) {
-            store(*hashes, out, lane);
+        for wire in 0..3 {
+            store(hashes[wire][0], &mut out[wire][0], lane);
+            store(hashes[wire][1], &mut out[wire][1], lane);
         }
     }
     out
@@ -243,17 +246,21 @@ fn hash_quads_triple<const N: usize>(x: [[Registers; N]; 3], mut schedule: Sched
     for constant in &ROUND_CONSTANTS[..9] {
         schedule.step(*constant);
         let round = schedule.round_keys();
-        for quad in state.as_flattened_mut() {
-            for i in 0..QUAD {
-                quad[i] = _mm_aesenc_si128(quad[i], round[i]);
+        for quads in &mut state {
+            for quad in quads {
+                for i in 0..QUAD {
+                    quad[i] = _mm_aesenc_si128(quad[i], round[i]);
+                }
             }
         }
     }
     schedule.step(ROUND_CONSTANTS[9]);
     let last = schedule.round_keys();
-    for (quad, x) in state.as_flattened_mut().iter_mut().zip(x.as_flattened()) {
-        for i in 0..QUAD {
-            quad[i] = _mm_aesenclast_si128(quad[i], _mm_xor_si128(last[i], feed_forward(x[i])));
+    for (quads, x) in state.iter_mut().zip(&x) {
+        for (quad, x) in quads.iter_mut().zip(x) {
+            for i in 0..QUAD {
+                quad[i] = _mm_aesenclast_si128(quad[i], _mm_xor_si128(last[i], feed_forward(x[i])));
+            }
         }
     }
     state
