@@ -1,13 +1,16 @@
-//! The re-keyed hash of garbling: `H(x, j) = AES-128(k ^ j, x) ^ x`, a fresh AES key for every tweak.
+//! The re-keyed hash of garbling: `H(x, j) = AES-128(k ^ j, x) ^ w(x)`, a fresh AES key for every tweak.
 //!
 //! Guo, Katz, Wang, Weng, Yu, "Better Concrete Security for Half-Gates Garbling" (ePrint 2019/1168):
 //! in the ideal-cipher model this hash is multi-instance circular correlation robust, with concrete
 //! security that a fixed-key hash does not reach. A key hashes the two labels of one wire of one gate.
 //!
-//! [`RowHash::hash_triple`] is a second hash, `H(x, j, t) = AES-128(k ^ j, x ^ t) ^ w(x)`, for schemes that
-//! XOR its output with linear functions of delta. `w` maps the two 32-bit words of each half, `(u, v)`, to
-//! `(u ^ v, u)`; `w` and `w ^ 1` are bijective on each half, so that delta never cancels from the feed-forward,
-//! which would hand out an AES output to decrypt. The offset `t` tells the three operands of a key apart.
+//! `w` maps the two 32-bit words of each half, `(u, v)`, to `(u ^ v, u)`. It is a linear orthomorphism: `w` and
+//! `w ^ 1` are bijective, here even on each half, so that delta never cancels from `H(x ^ delta) ^ delta`. With
+//! the plain feed-forward `x` it would: the evaluator, who has the key, could decrypt what is left to `x ^ delta`.
+//! (The paper applies its orthomorphism to the cipher's input too, which only renames inputs.)
+//!
+//! [`RowHash::hash_triple`] is `H(x, j, t) = AES-128(k ^ j, x ^ t) ^ w(x)`, three wires of a gate under one key:
+//! the offset `t` tells them apart.
 //!
 //! The unit of work is a [`Row`]: the same wire in [`LANES`] circuit instances. Kernels differ only in
 //! speed; [`Kernel::run`] compiles a whole computation for the one chosen.
@@ -100,7 +103,7 @@ impl KeyRow {
 /// What is xored into the three operands of [`RowHash::hash_triple`] before they are encrypted.
 pub const TRIPLE_OFFSETS: [Block; 3] = [Block::ZERO, Block(1 << 64), Block(2 << 64)];
 
-/// The feed-forward of [`RowHash::hash_triple`].
+/// The feed-forward `w`.
 pub(super) fn feed_forward(x: Block) -> Block {
     let half = |x: u64| u128::from(x.rotate_left(32) ^ (x & 0xffff_ffff));
     Block(half(x.0 as u64) | half((x.0 >> 64) as u64) << 64)
@@ -246,7 +249,7 @@ fn hash_lanes<const N: usize>(keys: &KeyRow, gate: u32, rows: &mut [[Row; N]; 2]
             let mut states: [_; N] = std::array::from_fn(|i| rows[i].0[lane].0.to_le_bytes().into());
             cipher.encrypt_blocks(&mut states);
             for (row, state) in rows.iter_mut().zip(states) {
-                row.0[lane] ^= Block(u128::from_le_bytes(state.into()));
+                row.0[lane] = feed_forward(row.0[lane]) ^ Block(u128::from_le_bytes(state.into()));
             }
         }
     }
@@ -343,7 +346,7 @@ mod tests {
                     x[half].0[lane] = block(plain);
                     let work = HashBoth(&keys, gate as u32, [&x[0], &x[1]], Block(u128::MAX));
                     let hash = kernel.run(work)[half][0].0[lane];
-                    assert_eq!(hash ^ block(plain), block(cipher), "{kernel:?}, lane {lane}");
+                    assert_eq!(hash ^ feed_forward(block(plain)), block(cipher), "{kernel:?}, lane {lane}");
                 }
             }
         }

@@ -189,7 +189,7 @@ fn hash_quads<const N: usize>(x: [Registers; N], mut schedule: Schedule) -> [Reg
     for (quad, x) in state.iter_mut().zip(&x) {
         for i in 0..QUAD {
             // The feed-forward joins the last round key.
-            quad[i] = _mm_aesenclast_si128(quad[i], _mm_xor_si128(last[i], x[i]));
+            quad[i] = _mm_aesenclast_si128(quad[i], _mm_xor_si128(last[i], feed_forward(x[i])));
         }
     }
     state

@@ -233,7 +233,7 @@ fn hash_rows<const N: usize>(x: [[Registers; N]; 2], keys: &KeyRow, gate: u32) -
         for (row, x) in state[half].iter_mut().zip(&x[half]) {
             for r in 0..REGISTERS {
                 // The feed-forward joins the last round key.
-                row[r] = _mm512_aesenclast_epi128(row[r], _mm512_xor_si512(last[r], x[r]));
+                row[r] = _mm512_aesenclast_epi128(row[r], _mm512_xor_si512(last[r], feed_forward(x[r])));
             }
         }
     }

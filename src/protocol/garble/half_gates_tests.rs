@@ -14,7 +14,10 @@ fn one_gate_follows_the_paper() {
         let key = (u128::from_le_bytes(case.key) ^ tweak).to_le_bytes();
         let mut state = x.0.to_le_bytes().into();
         aes::Aes128::new(&key.into()).encrypt_block(&mut state);
-        x ^ Block(u128::from_le_bytes(state.into()))
+        // The feed-forward, by 32-bit words.
+        let [u0, v0, u1, v1]: [u32; 4] = bytemuck::cast(x);
+        let forward: Block = bytemuck::cast([u0 ^ v0, u0, u1 ^ v1, u1]);
+        forward ^ Block(u128::from_le_bytes(state.into()))
     };
     let (a, b, delta) = (case.inputs[0].0[0], case.inputs[1].0[0], case.delta);
     let garbler_half = hash(a, 0) ^ hash(a ^ delta, 0) ^ delta.if_bit(b.lsb());
@@ -59,4 +62,23 @@ fn a_flipped_table_bit_is_noticed() {
             tables[bit / 8] ^= 1 << (bit % 8);
         }
     }
+}
+
+#[test]
+fn delta_cannot_be_decrypted_from_a_table() {
+    // H(a) ^ H(a ^ delta) ^ delta must not be the XOR of two AES outputs: the evaluator has one of them and the
+    // key, so it could decrypt the other to the other label. Here b's zero label has colour 1, as that needs.
+    use aes::cipher::{BlockCipherDecrypt, BlockCipherEncrypt, KeyInit};
+    let mut case = Case::new(HalfGates, and_circuit(), 1, &mut Seed::from_u64(10).prg());
+    case.inputs[1].0[0].0 |= 1;
+    let (table, _) = case.garble(Kernel::best(), 0, 1);
+    let half = Block(u128::from_le_bytes(table[..16].try_into().expect("16 bytes")));
+    let key = (u128::from_le_bytes(case.key) ^ u128::from(case.first_instance) << 32).to_le_bytes();
+    let cipher = aes::Aes128::new(&key.into());
+    let active = case.inputs[0].0[0];
+    let mut state = active.0.to_le_bytes().into();
+    cipher.encrypt_block(&mut state);
+    let mut other = (half ^ Block(u128::from_le_bytes(state.into()))).0.to_le_bytes().into();
+    cipher.decrypt_block(&mut other);
+    assert_ne!(active ^ Block(u128::from_le_bytes(other.into())), case.delta);
 }
