@@ -15,12 +15,7 @@ pub use settings::{Setting, Settings};
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[
-    fused::ENTRY,
-    gc::ENTRY,
-    gmw::ENTRY,
-    gmw_msb::ENTRY,
-];
+pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::ENTRY, gmw::ENTRY, gmw_msb::ENTRY];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {

@@ -240,7 +240,8 @@ mod tests {
     #[test]
     fn one_code_is_zero_exactly_if_public_is_smaller_for_all_small_values() {
         for bits in 1..=6 {
-            let (public, secrets): (Vec<u64>, Vec<u64>) = (0..1 << (2 * bits)).map(|i| (i >> bits, i & ((1 << bits) - 1))).unzip();
+            let (public, secrets): (Vec<u64>, Vec<u64>) =
+                (0..1 << (2 * bits)).map(|i| (i >> bits, i & ((1 << bits) - 1))).unzip();
             for digits in 1..=bits {
                 assert_compares(&Comparison::with_digits(bits, digits), &public, &secrets);
             }

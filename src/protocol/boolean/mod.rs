@@ -6,11 +6,13 @@
 mod adder;
 mod bits;
 mod comparison;
+mod masked_relu;
 mod zero_test;
 
 pub(super) use adder::{ADDER_ANDS, add};
 pub(super) use bits::{BitReader, BitWriter};
 pub use comparison::{Comparison, Digit};
+pub use masked_relu::MaskedRelu;
 pub use zero_test::{Payload, ZeroTest};
 
 use super::{ProtocolError, Session};
