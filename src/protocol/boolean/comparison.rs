@@ -3,7 +3,7 @@
 //! A value is cut into `K` digits, most significant first. For a digit of `k` bits the dealer shares the secret digit
 //! as the unit vector `q` of length `2^k` over `Z_2^s`. As the other digit `u` is public, "equal" is the shared `q[u]`
 //! and "secret greater" the shared `sum of q[a], a > u`: local lookups. That is a multi-fan-in AND on masked bits
-//! (Patra, Schneider, Suresh, Yalame, *ABY2.0*, USENIX Security 2021, section 3) whose `2^k - 1` dealt products of
+//! (Patra, Schneider, Suresh, Yalame, *ABY2.0*, USENIX Security 2021) whose `2^k - 1` dealt products of
 //! mask bits are written in the basis of unit vectors: both depend on the same mask, and a vector serves every
 //! function of the digit.
 //!

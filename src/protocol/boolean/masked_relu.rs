@@ -65,12 +65,17 @@ impl MaskedRelu {
 
     /// Dealt bytes per activation.
     pub fn dealt_bytes(&self) -> usize {
-        self.vector_bytes() + size_of::<Base>() + self.zero_test().table_bytes()
+        self.vector_bytes() + self.table_bytes()
     }
 
-    /// The first of them, which [`MaskedRelu::add_codes`] reads; [`MaskedRelu::select`] reads the rest.
+    /// The first of them, which [`MaskedRelu::add_codes`] reads.
     pub fn vector_bytes(&self) -> usize {
         self.comparison.table_bytes()
+    }
+
+    /// The rest, which [`MaskedRelu::select`] reads.
+    pub fn table_bytes(&self) -> usize {
+        size_of::<Base>() + self.zero_test().table_bytes()
     }
 
     fn zero_test(&self) -> ZeroTest<'_> {
