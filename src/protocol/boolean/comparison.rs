@@ -3,8 +3,8 @@
 //! A value is cut into `K` digits, most significant first. For a digit of `k` bits the dealer shares the secret digit
 //! as the unit vector `q` of length `2^k` over `Z_2^s`. As the other digit `u` is public, "equal" is the shared `q[u]`
 //! and "secret greater" the shared `sum of q[a], a > u`: local lookups. That is a multi-fan-in AND on masked bits
-//! (Patra, Schneider, Suresh, Yalame, *ABY2.0*, USENIX Security 2021) whose `2^k - 1` dealt products of
-//! mask bits are written in the basis of unit vectors: both depend on the same mask, and a vector serves every
+//! (Patra, Schneider, Suresh, Yalame, *ABY2.0*, USENIX Security 2021) whose `2^k - 1` dealt products of mask bits
+//! are written in the basis of unit vectors: both depend on the same mask, and a vector serves every
 //! function of the digit.
 //!
 //! The second level is an AND with unbounded fan-in. Digit `i` decides if it is greater and all before it are equal,
@@ -19,7 +19,7 @@ use multiversion::multiversion;
 pub struct Digit {
     /// Position of its lowest bit.
     pub low: u32,
-    /// Its bits, at most [`MAX_DIGIT_BITS`].
+    /// Its bits, at most 8.
     pub bits: u32,
     /// Bits of its code: enough for the codes `0..=i` of the `i`-th digit from the top, counted from one.
     pub code_bits: u32,
