@@ -123,6 +123,31 @@ fn results_agree_at_the_ends_of_the_range() {
     }
 }
 
+#[test]
+fn only_the_low_bits_of_a_narrow_input_matter() {
+    for entry in PROTOCOLS.iter().filter(|entry| entry.settings.contains(&Setting::Width)) {
+        for (width, input_bits) in [(24, 16), (32, 28), (37, 32), (40, 16), (40, 32), (63, 32), (64, 16)] {
+            let settings = Settings { width: Some(width), ..Settings::default() };
+            let spec = ActivationSpec { input_bits, settings, ..spec(entry, 200) };
+            let bound = 1i64 << spec.range_bits();
+            let mut prg = Seed::from_u64(width.into()).prg();
+            let mut y: Vec<i64> = prg.words::<i64>(200).into_iter().map(|y| y % bound).collect();
+            y[..7].copy_from_slice(&[0, 1, -1, bound - 1, 1 - bound, 1 << spec.shift(), -1 << spec.shift()]);
+            // Anything may stand above the width.
+            let wide = |(y, noise): (&i64, u64)| (*y as u64).wrapping_add(noise.checked_shl(width).unwrap_or(0));
+            let input: Vec<u64> = y.iter().zip(prg.words::<u64>(200)).map(wide).collect();
+            let client = prg.words::<u64>(200);
+            let run = run_layer(entry, &spec, &input, &client, Seed::from_u64(9), &wan()).unwrap();
+            for ((y, server), client) in y.iter().zip(&run.server).zip(&run.client) {
+                let result = server.wrapping_add(*client) as i64;
+                let error = (result - (y.max(&0) >> spec.shift())).abs();
+                assert!(error <= 1, "{} width {width}, {input_bits} bits: relu({y}) is {result}", entry.id);
+            }
+            assert_eq!(metered(&run), entry.protocol.cost(&spec), "{} width {width}", entry.id);
+        }
+    }
+}
+
 fn metered(run: &LayerRun) -> Cost {
     let [server, client, dealer] = &run.ledgers;
     let phase = |phase| PhaseCost {
@@ -287,4 +312,45 @@ fn opened_values_are_uniform() {
     }
     let [zeros, ones] = bits.map(|count| count as f64);
     assert!((zeros - ones).abs() < 6.0 * (zeros + ones).sqrt() && zeros + ones == 1600.0, "sign masks: {bits:?}");
+}
+
+/// The next `n` values of `bits` bits, least significant bit first.
+fn unpack(bytes: &[u8], at: &mut usize, bits: usize, n: usize) -> Vec<u64> {
+    let bit = |at: usize| u64::from(bytes[at / 8] >> (at % 8) & 1);
+    let value = |i: usize| (0..bits).map(|j| bit(*at + i * bits + j) << j).sum();
+    let values = (0..n).map(value).collect();
+    *at += n * bits;
+    values
+}
+
+/// What `gmw-msb` opens: the masked input, and per digit a code in `Z_2`, `Z_4` or `Z_8`; all uniform for one fixed input.
+#[test]
+fn opened_values_of_gmw_msb_are_uniform() {
+    let link = longhaul::link::LinkConfig { capture: true, ..wan() };
+    let entry = longhaul::protocol::activation::find("gmw-msb").unwrap();
+    let (n, code_bits) = (48, [1, 2, 2, 3, 3, 3, 3]);
+    let (mut inputs, mut codes) = (Vec::new(), vec![[0u32; 8]; code_bits.len()]);
+    for seed in 0..150 {
+        let run = run_layer(entry, &spec(entry, n), &vec![3 << 31; n], &vec![1 << 40; n], Seed::from_u64(seed), &link)
+            .unwrap();
+        let from_client = received(&run, Party::Server, Party::Client, Phase::Offline);
+        let [up, down] = [(Party::Server, Party::Client), (Party::Client, Party::Server)]
+            .map(|(by, from)| received(&run, by, from, Phase::Online));
+        let (mut up_at, mut down_at) = (0, 0);
+        let halves = unpack(&from_client, &mut 0, 64, n).into_iter().zip(unpack(&down, &mut down_at, 64, n));
+        inputs.extend(halves.flat_map(|(client, server)| client.wrapping_add(server).to_le_bytes()));
+        for (counts, bits) in codes.iter_mut().zip(code_bits) {
+            let halves = unpack(&up, &mut up_at, bits, n).into_iter().zip(unpack(&down, &mut down_at, bits, n));
+            halves.for_each(|(client, server)| counts[((client + server) % (1 << bits)) as usize] += 1);
+        }
+        assert_eq!((up_at, down_at), (8 * up.len(), 8 * down.len()), "every bit was read");
+    }
+    let sigmas = chi_square_sigmas(inputs.into_iter());
+    assert!(sigmas.abs() < 6.0, "masked inputs are {sigmas:.1} sigmas from uniform");
+    for (counts, bits) in codes.iter().zip(code_bits) {
+        let (expected, freedom) = ((150 * n) as f64 / f64::from(1 << bits), f64::from((1 << bits) - 1));
+        let chi: f64 = counts[..1 << bits].iter().map(|&count| (f64::from(count) - expected).powi(2) / expected).sum();
+        let sigmas = (chi - freedom) / (2.0 * freedom).sqrt();
+        assert!(sigmas < 10.0, "codes of {bits} bits are {sigmas:.1} sigmas from uniform: {counts:?}");
+    }
 }

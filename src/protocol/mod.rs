@@ -1,7 +1,7 @@
 //! Two-party protocols: straight-line, blocking code over a [`Session`].
 
 pub mod activation;
-mod boolean;
+pub mod boolean;
 mod cost;
 mod dealer;
 mod error;

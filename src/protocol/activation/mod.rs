@@ -6,6 +6,7 @@
 mod fused;
 mod gc;
 mod gmw;
+mod gmw_msb;
 mod settings;
 
 pub use fused::Evaluator as FusedEvaluator;
@@ -14,7 +15,15 @@ pub use settings::{Setting, Settings};
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::GC, gc::GC_ONLINE, gc::GC_THREE_HALVES, gmw::ENTRY];
+#[rustfmt::skip] // One line each, so that two new protocols do not meet in one line.
+pub static PROTOCOLS: &[ProtocolEntry] = &[
+    fused::ENTRY,
+    gc::GC,
+    gc::GC_ONLINE,
+    gc::GC_THREE_HALVES,
+    gmw::ENTRY,
+    gmw_msb::ENTRY,
+];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
