@@ -1,12 +1,16 @@
-//! Oblivious transfer: base transfers, extension and the transpose, one core.
+//! Oblivious transfer: base transfers, extension, random transfers and the transpose, one core.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use longhaul::crypto::{Block, Seed, transpose};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use longhaul::crypto::stream_sums::StreamSums;
+use longhaul::crypto::{Block, Prg, Seed, transpose};
 use longhaul::protocol::ot::base::{BaseSender, receive};
-use longhaul::protocol::ot::iknp::{
-    BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta, transfer_message_bytes,
-};
+use longhaul::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta};
+use longhaul::protocol::ot::softspoken::{PendingSender, SoftSpokenReceiver, SoftSpokenSender};
+use longhaul::protocol::ot::{iknp, softspoken};
 use std::hint::black_box;
+
+/// Transfers of a call: of bulk work, and of one chunk of a protocol.
+const SIZES: [usize; 2] = [1 << 18, 1 << 14];
 
 fn base(c: &mut Criterion) {
     let mut prg = Seed::from_u64(1).prg();
@@ -24,22 +28,74 @@ fn base(c: &mut Criterion) {
     });
 }
 
-fn extension(c: &mut Criterion) {
-    const M: usize = 1 << 18;
+fn iknp_extension(c: &mut Criterion) {
     let mut prg = Seed::from_u64(2).prg();
     let (base, message) = BaseSender::new(&mut prg);
     let (mut sender, answer) = IknpSender::from_base(&mut prg, &message).unwrap();
     let mut receiver = IknpReceiver::from_base(base, &answer).unwrap();
-    let choices: Vec<u64> = prg.words(M / 64);
-    let mut message = vec![0; transfer_message_bytes(M)];
-    let mut blocks = vec![Block::ZERO; M];
+    let mut group = c.benchmark_group("iknp");
+    for m in SIZES {
+        let choices: Vec<u64> = prg.words(m / 64);
+        let mut message = vec![0; iknp::transfer_message_bytes(m)];
+        let mut blocks = vec![Block::ZERO; m];
+        group.throughput(Throughput::Elements(m as u64));
+        group.bench_function(BenchmarkId::new("receiver", m), |b| {
+            b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks))
+        });
+        group.bench_function(BenchmarkId::new("receiver_allocating", m), |b| {
+            b.iter(|| receiver.extend(black_box(&choices)))
+        });
+        group.bench_function(BenchmarkId::new("sender", m), |b| {
+            b.iter(|| sender.extend_into(&message, &mut blocks).unwrap())
+        });
+        group.bench_function(BenchmarkId::new("sender_allocating", m), |b| {
+            b.iter(|| sender.extend(m, black_box(&message)).unwrap())
+        });
+    }
+}
 
-    let mut group = c.benchmark_group("iknp_2^18");
-    group.throughput(Throughput::Elements(M as u64));
-    group.bench_function("receiver", |b| b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks)));
-    group.bench_function("receiver_allocating", |b| b.iter(|| receiver.extend(black_box(&choices))));
-    group.bench_function("sender", |b| b.iter(|| sender.extend_into(&message, &mut blocks).unwrap()));
-    group.bench_function("sender_allocating", |b| b.iter(|| sender.extend(M, black_box(&message)).unwrap()));
+fn softspoken_pair(k: usize, prg: &mut Prg) -> (SoftSpokenSender, SoftSpokenReceiver) {
+    let (base, message) = BaseSender::new(prg);
+    let (pending, answer) = PendingSender::from_base(k, prg, &message).unwrap();
+    let (receiver, sums) = SoftSpokenReceiver::from_base(k, base, &answer).unwrap();
+    (pending.finish(&sums).unwrap(), receiver)
+}
+
+fn softspoken_extension(c: &mut Criterion) {
+    let mut prg = Seed::from_u64(4).prg();
+    for k in [2, 4, 8] {
+        let (mut sender, mut receiver) = softspoken_pair(k, &mut prg);
+        let mut group = c.benchmark_group(format!("softspoken-{k}"));
+        for m in SIZES {
+            let choices: Vec<u64> = prg.words(m / 64);
+            let mut message = vec![0; softspoken::transfer_message_bytes(k, m)];
+            let mut blocks = vec![Block::ZERO; m];
+            group.throughput(Throughput::Elements(m as u64));
+            group.bench_function(BenchmarkId::new("receiver", m), |b| {
+                b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks))
+            });
+            group.bench_function(BenchmarkId::new("receiver_allocating", m), |b| {
+                b.iter(|| receiver.extend(black_box(&choices)))
+            });
+            group.bench_function(BenchmarkId::new("sender", m), |b| {
+                b.iter(|| sender.extend_into(&message, &mut blocks).unwrap())
+            });
+        }
+    }
+}
+
+/// AES blocks per second, which bound SoftSpokenOT: 2^k / k of them per transfer.
+fn stream_sums(c: &mut Criterion) {
+    const BLOCKS: usize = 64;
+    let mut group = c.benchmark_group("stream_sums");
+    for bits in [1, 2, 4, 8] {
+        let streams = StreamSums::new(&Seed::from_u64(5).prg().words::<[u8; 16]>(1 << bits));
+        let mut rows = vec![Block::ZERO; (bits + 1) * BLOCKS];
+        group.throughput(Throughput::Elements((BLOCKS << bits) as u64));
+        group.bench_function(BenchmarkId::new("aes_blocks", bits), |b| {
+            b.iter(|| streams.fill(black_box(0), black_box(&mut rows)))
+        });
+    }
 }
 
 fn transposition(c: &mut Criterion) {
@@ -51,5 +107,5 @@ fn transposition(c: &mut Criterion) {
     group.bench_function("best_kernel", |b| b.iter(|| transpose(black_box(&rows), black_box(&mut out))));
 }
 
-criterion_group!(benches, base, extension, transposition);
+criterion_group!(benches, base, iknp_extension, softspoken_extension, stream_sums, transposition);
 criterion_main!(benches);

@@ -7,6 +7,7 @@ pub mod rekeyed;
 mod rekeyed_aesni;
 #[cfg(target_arch = "x86_64")]
 mod rekeyed_vaes;
+pub mod stream_sums;
 mod transpose;
 
 pub use block::Block;

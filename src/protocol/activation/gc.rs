@@ -5,13 +5,13 @@
 //!
 //! Source: Mishra et al., *DELPHI*, USENIX Security 2020, section 4.2 (who garbles, what is offline); half-gates
 //! (Zahur, Rosulek, Evans, 2015) with free-XOR and a re-keyed hash (Guo et al., ePrint 2019/1168), in
-//! `protocol::garble`; base OTs and IKNP in `protocol::ot`.
+//! `protocol::garble`; OT extension in `protocol::ot`, by the construction that the setting `ot` names.
 //!
 //! The server garbles, the client evaluates. Circuit per activation: `(y_c + y_s mod 2^64)`, its sign, the
 //! surviving bits and-ed with it, plus the server's mask `m`: 63 + (63 - t) + 63 AND gates for a shift of `t`.
 //!
-//! 1. Setup: 128 base OTs towards the server, whose choice bits are the free-XOR offset `Delta`.
-//! 2. Offline: IKNP with the bits of `y_c` as choices. Its correlated outputs `q` and `q + b Delta` *are* the
+//! 1. Setup: 128 base OTs towards the server, whose choice bits give the free-XOR offset `Delta`.
+//! 2. Offline: OT extension with the bits of `y_c` as choices. Its correlated outputs `q` and `q + b Delta` *are* the
 //!    zero label and the client's active label, so no label is sent.
 //! 3. Offline: the server garbles chunk by chunk, and sends tables and the outputs' decoding bits. The active
 //!    labels of `m` come from a seed both know; the zero labels hide `m` behind `Delta`: nothing is sent.
@@ -20,7 +20,8 @@
 //!
 //! ```text
 //! setup    client -> server  base OT point          server -> client  128 points
-//! offline  client -> server  IKNP columns, by chunk
+//!          client -> server  masked sums of key trees (SoftSpokenOT only)
+//! offline  client -> server  OT extension columns, by chunk
 //!          server -> client  two seeds; per chunk: tables, decoding bits
 //! online   server -> client  labels of y_s, by chunk
 //! ```
@@ -31,8 +32,9 @@
 //! Security: semi-honest, kappa = 128, no dealer. One `Delta` serves a session; seeds, and so the keys of
 //! the hash, are fresh for every layer.
 //!
-//! Cost for n activations with g AND gates each: setup 2 rounds, 32 bytes up, 4096 down; offline 2 rounds, 1024 n up,
-//! 32 + (32 g + 8) n down; online 1 round, 1024 n down.
+//! Cost for n activations with g AND gates each and groups of k bits (k = 1 for IKNP): setup 3 rounds (IKNP: 2),
+//! 32 + 4096 (k - 1) / k bytes up, 4096 down; offline 2 rounds, 1024 n / k up, 32 + (32 g + 8) n down; online 1 round,
+//! 1024 n down.
 
 use super::{
     ActivationProtocol, ActivationSpec, Activator, Family, Material, ProtocolEntry, Setting, Settings, relu_only,
@@ -70,10 +72,11 @@ impl ActivationProtocol for Gc {
 
     fn cost(&self, spec: &ActivationSpec) -> Cost {
         let n = spec.elements as u64;
+        let ot = spec.settings.ot();
         let gates = 63 + (63 - spec.shift() as u64) + 63;
         Cost {
-            setup: PhaseCost { rounds: 2, up: 32, down: 32 * 128 },
-            offline: PhaseCost { rounds: 2, up: 1024 * n, down: 32 + (32 * gates + 8) * n },
+            setup: ot.setup_cost(),
+            offline: ot.cost(BITS as u64 * n) + PhaseCost { rounds: 1, up: 0, down: 32 + (32 * gates + 8) * n },
             online: PhaseCost { rounds: 1, up: 0, down: 1024 * n },
             ..Cost::default()
         }
