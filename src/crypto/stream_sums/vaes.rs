@@ -1,7 +1,7 @@
 //! The kernel with VAES on 512-bit registers, handed out only after its instructions were detected.
 #![allow(unsafe_code)]
 
-use super::{MAX_BITS, STEP};
+use super::STEP;
 use crate::crypto::Block;
 use std::arch::x86_64::*;
 
@@ -29,10 +29,16 @@ impl Keys {
         detected.then(|| Keys(keys.iter().map(|key| unsafe { expand(key) }).collect()))
     }
 
-    /// See [`super::StreamSums::fill`]; `n` is a multiple of [`STEP`], and the keys are 2^k.
+    /// See [`super::StreamSums::fill`]; `n` is a multiple of [`STEP`], and the keys are 4, 16 or 256.
     pub(super) fn fill(&self, first: u64, rows: &mut [Block], n: usize) {
         // SAFETY: `new` returned these keys, so it detected the features.
-        unsafe { fill(&self.0, first, rows, n) }
+        unsafe {
+            match self.0.len() {
+                4 => fill::<0>(&self.0, first, rows, n),
+                16 => fill::<2>(&self.0, first, rows, n),
+                _ => fill::<6>(&self.0, first, rows, n),
+            }
+        }
     }
 }
 
@@ -73,31 +79,41 @@ fn bytes(register: __m128i) -> [u8; 16] {
     bytes
 }
 
+/// Indices of `UPPER` bits above the lowest two.
 #[target_feature(enable = "avx512f,vaes")]
-fn fill(keys: &[RoundKeys], first: u64, rows: &mut [Block], n: usize) {
-    let bits = keys.len().ilog2() as usize;
+fn fill<const UPPER: usize>(keys: &[RoundKeys], first: u64, rows: &mut [Block], n: usize) {
+    let zero = [_mm512_setzero_si512(); REGISTERS];
     for start in (0..n).step_by(STEP) {
         let counters = counters(first + start as u64);
-        let mut sums = [[_mm512_setzero_si512(); REGISTERS]; MAX_BITS + 1];
-        let mut partial = sums;
-        // The lowest bit's sum stays in registers.
-        let mut lowest = sums[0];
-        for (y, pair) in keys.as_chunks::<2>().0.iter().enumerate() {
-            let [even, odd] = encrypt(pair, &counters);
-            lowest = xor(lowest, odd);
-            let mut sum = xor(even, odd);
-            let carries = 1 + y.trailing_ones() as usize;
-            for (sums, partial) in sums.iter_mut().zip(&partial).take(carries).skip(1) {
-                *sums = xor(*sums, sum);
-                sum = xor(sum, *partial);
+        // Four streams at a time stay in registers, and the sums of the two lowest bits always.
+        let (mut lowest, mut second, mut total) = (zero, zero, zero);
+        let (mut sums, mut partial) = ([zero; UPPER], [zero; UPPER]);
+        for (y, [a, b, c, d]) in keys.as_chunks::<4>().0.iter().enumerate() {
+            let [a, b] = encrypt([a, b], &counters);
+            lowest = xor(lowest, b);
+            let low = xor(a, b);
+            let [c, d] = encrypt([c, d], &counters);
+            lowest = xor(lowest, d);
+            let high = xor(c, d);
+            second = xor(second, high);
+            let mut sum = xor(low, high);
+            let mut level = 0;
+            while level < UPPER && y >> level & 1 == 1 {
+                sums[level] = xor(sums[level], sum);
+                sum = xor(sum, partial[level]);
+                level += 1;
             }
-            partial[carries] = sum;
+            match partial.get_mut(level) {
+                Some(partial) => *partial = sum,
+                None => total = sum,
+            }
         }
-        sums[0] = lowest;
-        sums[bits] = partial[bits];
-        for (b, sum) in sums[..=bits].iter().enumerate() {
-            store(sum, &mut rows[b * n + start..][..STEP]);
+        store(&lowest, &mut rows[start..][..STEP]);
+        store(&second, &mut rows[n + start..][..STEP]);
+        for (b, sum) in sums.iter().enumerate() {
+            store(sum, &mut rows[(2 + b) * n + start..][..STEP]);
         }
+        store(&total, &mut rows[(2 + UPPER) * n + start..][..STEP]);
     }
 }
 
@@ -116,7 +132,7 @@ fn counters(first: u64) -> Registers {
 /// The same counters under two keys.
 #[inline]
 #[target_feature(enable = "avx512f,vaes")]
-fn encrypt(keys: &[RoundKeys; 2], counters: &Registers) -> [Registers; 2] {
+fn encrypt(keys: [&RoundKeys; 2], counters: &Registers) -> [Registers; 2] {
     let mut state = [*counters; 2];
     for (state, keys) in state.iter_mut().zip(keys) {
         *state = xor(*state, [broadcast(&keys.0[0]); REGISTERS]);

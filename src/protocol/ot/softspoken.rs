@@ -126,7 +126,7 @@ impl PendingSender {
     ///
     /// # Panics
     ///
-    /// If `k` is not 1, 2, 4 or 8.
+    /// If `k` is not 2, 4 or 8.
     pub fn from_base(k: usize, prg: &mut Prg, message: &[u8]) -> Result<(PendingSender, Vec<u8>), OtError> {
         check_group_bits(k);
         let delta = random_delta(prg);
@@ -226,7 +226,7 @@ impl SoftSpokenReceiver {
     ///
     /// # Panics
     ///
-    /// If `k` is not 1, 2, 4 or 8.
+    /// If `k` is not 2, 4 or 8.
     pub fn from_base(k: usize, base: BaseSender, answer: &[u8]) -> Result<(SoftSpokenReceiver, Vec<u8>), OtError> {
         Ok(SoftSpokenReceiver::new(k, &base.keys(answer, BASE_OTS)?))
     }
@@ -269,7 +269,7 @@ impl SoftSpokenReceiver {
 }
 
 fn check_group_bits(k: usize) {
-    assert!(matches!(k, 1 | 2 | 4 | 8), "groups of {k} bits");
+    assert!(matches!(k, 2 | 4 | 8), "groups of {k} bits");
 }
 
 /// `delta_i`: bits `k i` to `k (i + 1) - 1`.

@@ -2,7 +2,7 @@ use super::*;
 use crate::crypto::Seed;
 use crate::protocol::ot::ideal::{assert_cot, ideal_base_ots};
 
-const GROUP_BITS: [usize; 4] = [1, 2, 4, 8];
+const GROUP_BITS: [usize; 3] = [2, 4, 8];
 
 /// Both ends over real base transfers.
 fn real(k: usize, seed: Seed) -> (SoftSpokenSender, SoftSpokenReceiver) {
@@ -62,17 +62,6 @@ fn streams_are_never_used_twice() {
 }
 
 #[test]
-fn groups_of_one_bit_are_iknp_on_the_other_stream() {
-    // With two leaves, the columns are those of IKNP: the XOR of the base keys' two streams and the choices.
-    let seed = Seed::from_u64(13);
-    let choices = choices(seed, 32);
-    let (pairs, _) = ideal_base_ots(seed, &[false; BASE_OTS]);
-    let (iknp, _) = crate::protocol::ot::iknp::IknpReceiver::new(&pairs).extend(&choices);
-    let (softspoken, _) = SoftSpokenReceiver::new(1, &pairs).0.extend(&choices);
-    assert_eq!(iknp, softspoken);
-}
-
-#[test]
 fn messages_of_the_wrong_length_are_refused_and_move_nothing() {
     for k in GROUP_BITS {
         let (_, _, sums) = pending(k, Seed::from_u64(14));
@@ -118,7 +107,7 @@ fn corrupt_sums_break_the_correlation() {
 /// over 64 seeds, the sum over the columns of (ones - zeros)^2 / bits is chi-square.
 #[test]
 fn the_message_hides_the_choices() {
-    for k in [2, 4, 8] {
+    for k in GROUP_BITS {
         for choices in [0, u64::MAX] {
             let mut statistic = [0.0; 2];
             for seed in 0..64 {
