@@ -1,10 +1,11 @@
 //! Oblivious transfer: base transfers, extension, random transfers and the transpose, one core.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use longhaul::crypto::stream_sums::StreamSums;
 use longhaul::crypto::{Block, Prg, Seed, transpose};
 use longhaul::protocol::ot::base::{BaseSender, receive};
 use longhaul::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta};
+use longhaul::protocol::ot::random::{PadHash, RandomOtReceiver, RandomOtSender, correction_bytes, transfers};
 use longhaul::protocol::ot::softspoken::{PendingSender, SoftSpokenReceiver, SoftSpokenSender};
 use longhaul::protocol::ot::{iknp, softspoken};
 use std::hint::black_box;
@@ -84,6 +85,32 @@ fn softspoken_extension(c: &mut Criterion) {
     }
 }
 
+/// Random transfers from correlated ones: hashing, and the derandomising of messages of two bits.
+fn random_transfers(c: &mut Criterion) {
+    const N: usize = 1 << 14;
+    let mut prg = Seed::from_u64(6).prg();
+    let delta = random_delta(&mut prg);
+    let mut group = c.benchmark_group("random_ot");
+    group.throughput(Throughput::Elements(N as u64));
+    for bits in [1, 4] {
+        let q: Vec<Block> = prg.words(N * bits);
+        let choices: Vec<u64> = prg.words(transfers(N, bits) / 64);
+        let messages: Vec<u64> = prg.words(N << bits);
+        let (mut sent, mut received) = (PadHash::new([1; 16]), PadHash::new([1; 16]));
+        group.bench_function(BenchmarkId::new("sender", bits), |b| {
+            b.iter(|| RandomOtSender::new(&mut sent, delta, black_box(&q), bits))
+        });
+        group.bench_function(BenchmarkId::new("receiver", bits), |b| {
+            b.iter(|| RandomOtReceiver::new(&mut received, &choices, black_box(&q), bits))
+        });
+        let corrections = vec![0; correction_bytes(N, bits)];
+        group.bench_function(BenchmarkId::new("derandomise", bits), |b| {
+            let setup = || RandomOtSender::new(&mut sent, delta, &q, bits);
+            b.iter_batched(setup, |ots| ots.derandomise(&corrections, &messages, 2).unwrap(), BatchSize::SmallInput)
+        });
+    }
+}
+
 /// AES blocks per second, which bound SoftSpokenOT: 2^k / k of them per transfer.
 fn stream_sums(c: &mut Criterion) {
     const BLOCKS: usize = 64;
@@ -107,5 +134,5 @@ fn transposition(c: &mut Criterion) {
     group.bench_function("best_kernel", |b| b.iter(|| transpose(black_box(&rows), black_box(&mut out))));
 }
 
-criterion_group!(benches, base, iknp_extension, softspoken_extension, stream_sums, transposition);
+criterion_group!(benches, base, iknp_extension, softspoken_extension, random_transfers, stream_sums, transposition);
 criterion_main!(benches);

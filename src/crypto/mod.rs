@@ -1,6 +1,9 @@
 //! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
 mod block;
+mod counter;
+#[cfg(target_arch = "x86_64")]
+mod counter_vaes;
 mod prg;
 pub mod rekeyed;
 #[cfg(target_arch = "x86_64")]

@@ -4,8 +4,7 @@
 //! always gives the same stream.
 
 use super::Block;
-use aes::Aes128;
-use aes::cipher::{BlockCipherEncrypt, KeyInit};
+use super::counter::{BATCH, CounterCipher};
 use bytemuck::Pod;
 
 /// A 32-byte seed from which streams and further seeds are derived.
@@ -55,46 +54,41 @@ impl Seed {
 
 /// A stream of pseudo-random bytes: AES-128(key, 0), AES-128(key, 1), ...
 pub struct Prg {
-    cipher: Aes128,
-    counter: u128,
-    buffer: [u8; Prg::CHUNK],
+    cipher: CounterCipher,
+    /// The next block.
+    counter: u64,
+    buffer: [u8; BATCH],
     used: usize,
 }
 
 impl Prg {
-    /// Blocks are produced 64 at a time, which keeps every AES unit's pipeline full.
-    const CHUNK: usize = 64 * 16;
-
     /// The stream of a 16-byte key that a peer or the dealer sent.
     pub fn from_key(key: [u8; 16]) -> Prg {
-        Prg { cipher: Aes128::new(&key.into()), counter: 0, buffer: [0; Prg::CHUNK], used: Prg::CHUNK }
+        Prg { cipher: CounterCipher::new(key), counter: 0, buffer: [0; BATCH], used: BATCH }
     }
 
     /// Overwrites `out` with the next bytes of the stream.
     pub fn fill_bytes(&mut self, mut out: &mut [u8]) {
-        let take = out.len().min(Prg::CHUNK - self.used);
+        let take = out.len().min(BATCH - self.used);
         out[..take].copy_from_slice(&self.buffer[self.used..self.used + take]);
         self.used += take;
         out = &mut out[take..];
-        let mut chunks = out.chunks_exact_mut(Prg::CHUNK);
-        for chunk in &mut chunks {
-            Self::generate(&self.cipher, &mut self.counter, chunk);
+        let (batches, rest) = out.as_chunks_mut();
+        for batch in batches {
+            let first = self.next_batch();
+            self.cipher.fill(first, batch);
         }
-        let rest = chunks.into_remainder();
         if !rest.is_empty() {
-            Self::generate(&self.cipher, &mut self.counter, &mut self.buffer);
+            let first = self.next_batch();
+            self.cipher.fill(first, &mut self.buffer);
             rest.copy_from_slice(&self.buffer[..rest.len()]);
             self.used = rest.len();
         }
     }
 
-    fn generate(cipher: &Aes128, counter: &mut u128, chunk: &mut [u8]) {
-        let (blocks, _) = aes::Block::slice_as_chunks_mut(chunk);
-        for block in blocks.iter_mut() {
-            block.copy_from_slice(&counter.to_le_bytes());
-            *counter += 1;
-        }
-        cipher.encrypt_blocks(blocks);
+    fn next_batch(&mut self) -> u64 {
+        self.counter += (BATCH / 16) as u64;
+        self.counter - (BATCH / 16) as u64
     }
 
     /// Overwrites a slice of plain words with the next bytes of the stream.

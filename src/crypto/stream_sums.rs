@@ -47,14 +47,14 @@ impl StreamSums {
     pub fn new(keys: &[[u8; 16]]) -> StreamSums {
         #[cfg(target_arch = "x86_64")]
         if let Some(expanded) = vaes::Keys::new(keys) {
-            return StreamSums { bits: index_bits(keys), keys: Keys::Vaes(expanded) };
+            return StreamSums { bits: index_bits(keys.len()), keys: Keys::Vaes(expanded) };
         }
         StreamSums::portable(keys)
     }
 
     fn portable(keys: &[[u8; 16]]) -> StreamSums {
         let expanded = keys.iter().map(|key| Aes128::new(key.into())).collect();
-        StreamSums { bits: index_bits(keys), keys: Keys::Portable(expanded) }
+        StreamSums { bits: index_bits(keys.len()), keys: Keys::Portable(expanded) }
     }
 
     /// `k`: bits of a stream's index.
@@ -69,7 +69,7 @@ impl StreamSums {
     /// If `rows` are not `k + 1` rows of a multiple of [`STEP`] blocks.
     pub fn fill(&self, first: u64, rows: &mut [Block]) {
         let n = rows.len() / (self.bits + 1);
-        assert!(n % STEP == 0 && n * (self.bits + 1) == rows.len(), "rows of whole steps");
+        assert!(n.is_multiple_of(STEP) && n * (self.bits + 1) == rows.len(), "rows of whole steps");
         match &self.keys {
             Keys::Portable(ciphers) => fill_portable(ciphers, first, rows, n),
             #[cfg(target_arch = "x86_64")]
@@ -78,9 +78,9 @@ impl StreamSums {
     }
 }
 
-fn index_bits(keys: &[[u8; 16]]) -> usize {
-    assert!(matches!(keys.len(), 4 | 16 | 256), "{} keys: neither 4, 16 nor 256", keys.len());
-    keys.len().ilog2() as usize
+fn index_bits(keys: usize) -> usize {
+    assert!(matches!(keys, 4 | 16 | 256), "{keys} keys: neither 4, 16 nor 256");
+    keys.ilog2() as usize
 }
 
 fn fill_portable(ciphers: &[Aes128], first: u64, rows: &mut [Block], n: usize) {

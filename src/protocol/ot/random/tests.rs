@@ -78,9 +78,9 @@ fn pads_are_the_hash_of_the_multiples() {
     // Transfer 37 is in the second group: instance 16 + 5, half gate 0.
     let tweak = 21u128 << 32;
     let cipher = aes::Aes128::new(&(u128::from_le_bytes([9; 16]) ^ tweak).to_le_bytes().into());
-    let times_x = |value: u128| value << 1 ^ (value >> 127) * 0x87;
+    let times_x = |value: u128| (value << 1) ^ ((value >> 127) * 0x87);
     for x in 0..4u128 {
-        let input = q[74].0 ^ times_x(q[75].0) ^ (x & 1) * delta.0 ^ (x >> 1) * times_x(delta.0);
+        let input = q[74].0 ^ times_x(q[75].0) ^ ((x & 1) * delta.0) ^ ((x >> 1) * times_x(delta.0));
         let mut state = input.to_le_bytes().into();
         cipher.encrypt_block(&mut state);
         let pad = Block(u128::from_le_bytes(state.into()) ^ input);
