@@ -1,12 +1,17 @@
-//! Oblivious transfer: base transfers, extension and the transpose, one core.
+//! Oblivious transfer: base transfers, extension, random transfers and the transpose, one core.
 
-use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use longhaul::crypto::{Block, Seed, transpose};
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use longhaul::crypto::stream_sums::StreamSums;
+use longhaul::crypto::{Block, Prg, Seed, transpose};
 use longhaul::protocol::ot::base::{BaseSender, receive};
-use longhaul::protocol::ot::iknp::{
-    BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta, transfer_message_bytes,
-};
+use longhaul::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta};
+use longhaul::protocol::ot::random::{PadHash, RandomOtReceiver, RandomOtSender, correction_bytes, transfers};
+use longhaul::protocol::ot::softspoken::{PendingSender, SoftSpokenReceiver, SoftSpokenSender};
+use longhaul::protocol::ot::{iknp, softspoken};
 use std::hint::black_box;
+
+/// Transfers of a call: of bulk work, and of one chunk of a protocol.
+const SIZES: [usize; 2] = [1 << 18, 1 << 14];
 
 fn base(c: &mut Criterion) {
     let mut prg = Seed::from_u64(1).prg();
@@ -24,22 +29,100 @@ fn base(c: &mut Criterion) {
     });
 }
 
-fn extension(c: &mut Criterion) {
-    const M: usize = 1 << 18;
+fn iknp_extension(c: &mut Criterion) {
     let mut prg = Seed::from_u64(2).prg();
     let (base, message) = BaseSender::new(&mut prg);
     let (mut sender, answer) = IknpSender::from_base(&mut prg, &message).unwrap();
     let mut receiver = IknpReceiver::from_base(base, &answer).unwrap();
-    let choices: Vec<u64> = prg.words(M / 64);
-    let mut message = vec![0; transfer_message_bytes(M)];
-    let mut blocks = vec![Block::ZERO; M];
+    let mut group = c.benchmark_group("iknp");
+    for m in SIZES {
+        let choices: Vec<u64> = prg.words(m / 64);
+        let mut message = vec![0; iknp::transfer_message_bytes(m)];
+        let mut blocks = vec![Block::ZERO; m];
+        group.throughput(Throughput::Elements(m as u64));
+        group.bench_function(BenchmarkId::new("receiver", m), |b| {
+            b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks))
+        });
+        group.bench_function(BenchmarkId::new("receiver_allocating", m), |b| {
+            b.iter(|| receiver.extend(black_box(&choices)))
+        });
+        group.bench_function(BenchmarkId::new("sender", m), |b| {
+            b.iter(|| sender.extend_into(&message, &mut blocks).unwrap())
+        });
+        group.bench_function(BenchmarkId::new("sender_allocating", m), |b| {
+            b.iter(|| sender.extend(m, black_box(&message)).unwrap())
+        });
+    }
+}
 
-    let mut group = c.benchmark_group("iknp_2^18");
-    group.throughput(Throughput::Elements(M as u64));
-    group.bench_function("receiver", |b| b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks)));
-    group.bench_function("receiver_allocating", |b| b.iter(|| receiver.extend(black_box(&choices))));
-    group.bench_function("sender", |b| b.iter(|| sender.extend_into(&message, &mut blocks).unwrap()));
-    group.bench_function("sender_allocating", |b| b.iter(|| sender.extend(M, black_box(&message)).unwrap()));
+fn softspoken_pair(k: usize, prg: &mut Prg) -> (SoftSpokenSender, SoftSpokenReceiver) {
+    let (base, message) = BaseSender::new(prg);
+    let (pending, answer) = PendingSender::from_base(k, prg, &message).unwrap();
+    let (receiver, sums) = SoftSpokenReceiver::from_base(k, base, &answer).unwrap();
+    (pending.finish(&sums).unwrap(), receiver)
+}
+
+fn softspoken_extension(c: &mut Criterion) {
+    let mut prg = Seed::from_u64(4).prg();
+    for k in [2, 4, 8] {
+        let (mut sender, mut receiver) = softspoken_pair(k, &mut prg);
+        let mut group = c.benchmark_group(format!("softspoken-{k}"));
+        for m in SIZES {
+            let choices: Vec<u64> = prg.words(m / 64);
+            let mut message = vec![0; softspoken::transfer_message_bytes(k, m)];
+            let mut blocks = vec![Block::ZERO; m];
+            group.throughput(Throughput::Elements(m as u64));
+            group.bench_function(BenchmarkId::new("receiver", m), |b| {
+                b.iter(|| receiver.extend_into(&choices, &mut message, &mut blocks))
+            });
+            group.bench_function(BenchmarkId::new("receiver_allocating", m), |b| {
+                b.iter(|| receiver.extend(black_box(&choices)))
+            });
+            group.bench_function(BenchmarkId::new("sender", m), |b| {
+                b.iter(|| sender.extend_into(&message, &mut blocks).unwrap())
+            });
+        }
+    }
+}
+
+/// Random transfers from correlated ones: hashing, and the derandomising of messages of two bits.
+fn random_transfers(c: &mut Criterion) {
+    const N: usize = 1 << 14;
+    let mut prg = Seed::from_u64(6).prg();
+    let delta = random_delta(&mut prg);
+    let mut group = c.benchmark_group("random_ot");
+    group.throughput(Throughput::Elements(N as u64));
+    for bits in [1, 4] {
+        let q: Vec<Block> = prg.words(N * bits);
+        let choices: Vec<u64> = prg.words(transfers(N, bits) / 64);
+        let messages: Vec<u64> = prg.words(N << bits);
+        let (mut sent, mut received) = (PadHash::new([1; 16]), PadHash::new([1; 16]));
+        group.bench_function(BenchmarkId::new("sender", bits), |b| {
+            b.iter(|| RandomOtSender::new(&mut sent, delta, black_box(&q), bits))
+        });
+        group.bench_function(BenchmarkId::new("receiver", bits), |b| {
+            b.iter(|| RandomOtReceiver::new(&mut received, &choices, black_box(&q), bits))
+        });
+        let corrections = vec![0; correction_bytes(N, bits)];
+        group.bench_function(BenchmarkId::new("derandomise", bits), |b| {
+            let setup = || RandomOtSender::new(&mut sent, delta, &q, bits);
+            b.iter_batched(setup, |ots| ots.derandomise(&corrections, &messages, 2).unwrap(), BatchSize::SmallInput)
+        });
+    }
+}
+
+/// AES blocks per second, which bound SoftSpokenOT: 2^k / k of them per transfer.
+fn stream_sums(c: &mut Criterion) {
+    const BLOCKS: usize = 64;
+    let mut group = c.benchmark_group("stream_sums");
+    for bits in [2, 4, 8] {
+        let streams = StreamSums::new(&Seed::from_u64(5).prg().words::<[u8; 16]>(1 << bits));
+        let mut rows = vec![Block::ZERO; (bits + 1) * BLOCKS];
+        group.throughput(Throughput::Elements((BLOCKS << bits) as u64));
+        group.bench_function(BenchmarkId::new("aes_blocks", bits), |b| {
+            b.iter(|| streams.fill(black_box(0), black_box(&mut rows)))
+        });
+    }
 }
 
 fn transposition(c: &mut Criterion) {
@@ -51,5 +134,5 @@ fn transposition(c: &mut Criterion) {
     group.bench_function("best_kernel", |b| b.iter(|| transpose(black_box(&rows), black_box(&mut out))));
 }
 
-criterion_group!(benches, base, extension, transposition);
+criterion_group!(benches, base, iknp_extension, softspoken_extension, random_transfers, stream_sums, transposition);
 criterion_main!(benches);

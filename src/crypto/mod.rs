@@ -1,7 +1,9 @@
 //! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
-mod aes_stream;
 mod block;
+mod counter;
+#[cfg(target_arch = "x86_64")]
+mod counter_vaes;
 mod prg;
 pub mod rekeyed;
 #[cfg(target_arch = "x86_64")]
@@ -9,6 +11,7 @@ mod rekeyed_aesni;
 #[cfg(target_arch = "x86_64")]
 mod rekeyed_vaes;
 pub mod row_words;
+pub mod stream_sums;
 mod transpose;
 
 pub use block::Block;

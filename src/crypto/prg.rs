@@ -4,7 +4,7 @@
 //! always gives the same stream.
 
 use super::Block;
-use super::aes_stream::AesStream;
+use super::counter::{BATCH, CounterCipher};
 use bytemuck::Pod;
 
 /// A 32-byte seed from which streams and further seeds are derived.
@@ -54,37 +54,41 @@ impl Seed {
 
 /// A stream of pseudo-random bytes: AES-128(key, 0), AES-128(key, 1), ...
 pub struct Prg {
-    stream: AesStream,
+    cipher: CounterCipher,
     /// The next block.
     counter: u64,
-    buffer: [u8; Prg::CHUNK],
+    buffer: [u8; BATCH],
     used: usize,
 }
 
 impl Prg {
-    /// Blocks are produced 64 at a time at least, which keeps every AES unit's pipeline full.
-    const CHUNK: usize = 64 * 16;
-
     /// The stream of a 16-byte key that a peer or the dealer sent.
     pub fn from_key(key: [u8; 16]) -> Prg {
-        Prg { stream: AesStream::new(key), counter: 0, buffer: [0; Prg::CHUNK], used: Prg::CHUNK }
+        Prg { cipher: CounterCipher::new(key), counter: 0, buffer: [0; BATCH], used: BATCH }
     }
 
     /// Overwrites `out` with the next bytes of the stream.
     pub fn fill_bytes(&mut self, mut out: &mut [u8]) {
-        let take = out.len().min(Prg::CHUNK - self.used);
+        let take = out.len().min(BATCH - self.used);
         out[..take].copy_from_slice(&self.buffer[self.used..self.used + take]);
         self.used += take;
         out = &mut out[take..];
-        let (whole, rest) = out.split_at_mut(out.len() - out.len() % Prg::CHUNK);
-        self.stream.fill(self.counter, whole);
-        self.counter += (whole.len() / 16) as u64;
+        let (batches, rest) = out.as_chunks_mut();
+        for batch in batches {
+            let first = self.next_batch();
+            self.cipher.fill(first, batch);
+        }
         if !rest.is_empty() {
-            self.stream.fill(self.counter, &mut self.buffer);
-            self.counter += (Prg::CHUNK / 16) as u64;
+            let first = self.next_batch();
+            self.cipher.fill(first, &mut self.buffer);
             rest.copy_from_slice(&self.buffer[..rest.len()]);
             self.used = rest.len();
         }
+    }
+
+    fn next_batch(&mut self) -> u64 {
+        self.counter += (BATCH / 16) as u64;
+        self.counter - (BATCH / 16) as u64
     }
 
     /// Overwrites a slice of plain words with the next bytes of the stream.

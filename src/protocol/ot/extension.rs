@@ -3,22 +3,37 @@
 //! Each transfer `j` gives the sender `q_j` and the receiver `t_j = q_j ^ c_j delta` for its choice bit `c_j`.
 
 use super::base::{BaseSender, POINT_BYTES};
-use super::iknp::{BASE_OTS, IknpReceiver, IknpSender, transfer_message_bytes};
+use super::iknp::{self, BASE_OTS, IknpReceiver, IknpSender};
+use super::softspoken::{self, PendingSender, SoftSpokenReceiver, SoftSpokenSender, sums_bytes};
 use crate::crypto::Block;
 use crate::protocol::{PhaseCost, ProtocolError, Session};
 
 /// Which construction extends the base transfers. Bytes per transfer and setup differ, the outputs do not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum OtExtension {
     /// Ishai, Kilian, Nissim, Petrank 2003: 16 bytes per transfer.
-    #[default]
+    #[serde(rename = "iknp")]
     Iknp,
+    /// Roy 2022 over the field of 4 elements: 8 bytes per transfer.
+    #[serde(rename = "softspoken-2")]
+    SoftSpoken2,
+    /// Roy 2022 over the field of 16 elements: 4 bytes per transfer.
+    #[serde(rename = "softspoken-4")]
+    SoftSpoken4,
+    /// Roy 2022 over the field of 256 elements: 2 bytes per transfer.
+    #[default]
+    #[serde(rename = "softspoken-8")]
+    SoftSpoken8,
 }
 
 impl OtExtension {
     /// Every construction, with the name a scenario uses.
-    pub const ALL: &[(&'static str, OtExtension)] = &[("iknp", OtExtension::Iknp)];
+    pub const ALL: &[(&'static str, OtExtension)] = &[
+        ("iknp", OtExtension::Iknp),
+        ("softspoken-2", OtExtension::SoftSpoken2),
+        ("softspoken-4", OtExtension::SoftSpoken4),
+        ("softspoken-8", OtExtension::SoftSpoken8),
+    ];
 
     /// The name a scenario uses.
     pub fn name(self) -> &'static str {
@@ -26,20 +41,32 @@ impl OtExtension {
         entry.expect("every construction is in the list").0
     }
 
-    /// Setup of the party that will be the extension's sender (two messages; `up` is what the extension's
-    /// receiver sends). Call [`OtExtension::receiver`] at the other party.
+    /// Bits of a group of SoftSpokenOT.
+    fn group_bits(self) -> Option<usize> {
+        match self {
+            OtExtension::Iknp => None,
+            OtExtension::SoftSpoken2 => Some(2),
+            OtExtension::SoftSpoken4 => Some(4),
+            OtExtension::SoftSpoken8 => Some(8),
+        }
+    }
+
+    /// Setup of the party that will be the extension's sender (`up` is what the extension's receiver sends). Call
+    /// [`OtExtension::receiver`] at the other party.
     ///
     /// # Errors
     /// A failed channel, or bytes that are not what the peer should have sent.
     pub fn sender(self, session: &mut Session) -> Result<Box<dyn CotSender>, ProtocolError> {
         let mut rng = session.rng("base OT");
-        match self {
-            OtExtension::Iknp => {
-                let (sender, points) = IknpSender::from_base(&mut rng, &session.recv(POINT_BYTES)?)?;
-                session.send(points)?;
-                Ok(Box::new(sender))
-            }
-        }
+        let point = session.recv(POINT_BYTES)?;
+        let Some(k) = self.group_bits() else {
+            let (sender, points) = IknpSender::from_base(&mut rng, &point)?;
+            session.send(points)?;
+            return Ok(Box::new(sender));
+        };
+        let (sender, points) = PendingSender::from_base(k, &mut rng, &point)?;
+        session.send(points)?;
+        Ok(Box::new(sender.finish(&session.recv(sums_bytes(k))?)?))
     }
 
     /// Setup of the party that will be the extension's receiver.
@@ -48,28 +75,27 @@ impl OtExtension {
     /// A failed channel, or bytes that are not what the peer should have sent.
     pub fn receiver(self, session: &mut Session) -> Result<Box<dyn CotReceiver>, ProtocolError> {
         let mut rng = session.rng("base OT");
-        match self {
-            OtExtension::Iknp => {
-                let (base, point) = BaseSender::new(&mut rng);
-                session.send(point.to_vec())?;
-                let points = session.recv(BASE_OTS * POINT_BYTES)?;
-                Ok(Box::new(IknpReceiver::from_base(base, &points)?))
-            }
-        }
+        let (base, point) = BaseSender::new(&mut rng);
+        session.send(point.to_vec())?;
+        let points = session.recv(BASE_OTS * POINT_BYTES)?;
+        let Some(k) = self.group_bits() else {
+            return Ok(Box::new(IknpReceiver::from_base(base, &points)?));
+        };
+        let (receiver, sums) = SoftSpokenReceiver::from_base(k, base, &points)?;
+        session.send(sums)?;
+        Ok(Box::new(receiver))
     }
 
     /// What the setup costs; `up` from the extension's receiver to its sender.
     pub fn setup_cost(self) -> PhaseCost {
-        match self {
-            OtExtension::Iknp => PhaseCost { rounds: 2, up: 32, down: 32 * 128 },
-        }
+        let base = PhaseCost { rounds: 2, up: POINT_BYTES as u64, down: (POINT_BYTES * BASE_OTS) as u64 };
+        let trees = self.group_bits().map(|k| PhaseCost { rounds: 1, up: sums_bytes(k) as u64, down: 0 });
+        base + trees.unwrap_or_default()
     }
 
     /// What [`CotSender::reserve`] of `n` transfers and then `n` transfers cost in all; `up` from the extension's receiver.
     pub fn cost(self, n: u64) -> PhaseCost {
-        match self {
-            OtExtension::Iknp => PhaseCost { rounds: 1, up: 16 * n, down: 0 },
-        }
+        PhaseCost { rounds: 1, up: 16 * n / self.group_bits().unwrap_or(1) as u64, down: 0 }
     }
 }
 
@@ -120,7 +146,7 @@ impl CotSender for IknpSender {
     }
 
     fn extend(&mut self, session: &mut Session, n: usize) -> Result<Vec<Block>, ProtocolError> {
-        let message = session.recv(transfer_message_bytes(n))?;
+        let message = session.recv(iknp::transfer_message_bytes(n))?;
         Ok(IknpSender::extend(self, n, &message)?)
     }
 }
@@ -128,6 +154,25 @@ impl CotSender for IknpSender {
 impl CotReceiver for IknpReceiver {
     fn extend(&mut self, session: &mut Session, choices: &[u64]) -> Result<Vec<Block>, ProtocolError> {
         let (message, t) = IknpReceiver::extend(self, choices);
+        session.send(message)?;
+        Ok(t)
+    }
+}
+
+impl CotSender for SoftSpokenSender {
+    fn delta(&self) -> Block {
+        self.delta()
+    }
+
+    fn extend(&mut self, session: &mut Session, n: usize) -> Result<Vec<Block>, ProtocolError> {
+        let message = session.recv(softspoken::transfer_message_bytes(self.group_bits(), n))?;
+        Ok(SoftSpokenSender::extend(self, n, &message)?)
+    }
+}
+
+impl CotReceiver for SoftSpokenReceiver {
+    fn extend(&mut self, session: &mut Session, choices: &[u64]) -> Result<Vec<Block>, ProtocolError> {
+        let (message, t) = SoftSpokenReceiver::extend(self, choices);
         session.send(message)?;
         Ok(t)
     }

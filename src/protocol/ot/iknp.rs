@@ -171,8 +171,8 @@ impl IknpReceiver {
 
     /// The next `m = 64 * choices.len()` transfers: the message for the sender (`16 m` bytes) and
     /// `t_j`. The choice of transfer `j` is bit `j % 64` of word `j / 64`. For bulk work
-    /// [`extend_into`](IknpReceiver::extend_into) saves the cost of fresh memory, which is as much
-    /// again.
+    /// [`extend_into`](IknpReceiver::extend_into) saves the cost of fresh memory: the kernel's, which
+    /// clears 32 bytes of new pages per transfer, and several times that of the extension.
     pub fn extend(&mut self, choices: &[u64]) -> (Vec<u8>, Vec<Block>) {
         let m = 64 * choices.len();
         let mut message = vec![0; transfer_message_bytes(m)];

@@ -2,8 +2,10 @@
 //!
 //! * [`base`]: a few transfers of 16-byte keys, from elliptic curve operations.
 //! * [`iknp`]: any number of correlated transfers from 128 base transfers in the other direction.
+//! * [`softspoken`]: the same from fewer bytes, for more computing.
+//! * [`random`]: random transfers, 1 of up to 16, from correlated ones; derandomised online.
 //!
-//! A whole setup is two messages, every extension one:
+//! [`OtExtension`] joins them to a session. A whole setup of IKNP is two messages, every extension one:
 //!
 //! ```text
 //! extension receiver                                 extension sender
@@ -14,9 +16,12 @@
 
 pub mod base;
 mod extension;
+mod ggm;
 #[cfg(test)]
 pub(crate) mod ideal;
 pub mod iknp;
+pub mod random;
+pub mod softspoken;
 
 pub use extension::{CotReceiver, CotSender, OtExtension};
 
