@@ -1,6 +1,7 @@
 //! Symmetric primitives: blocks, seeded randomness, hashing, bit transposition. No communication.
 
 mod block;
+pub mod dcf;
 mod prg;
 pub mod rekeyed;
 #[cfg(target_arch = "x86_64")]
