@@ -8,12 +8,12 @@
 //! Deviations:
 //! * The tree stops [`TERMINAL_BITS`] levels early: the last correction word becomes a table of
 //!   `2^TERMINAL_BITS` group elements, one for every leaf below a node (early termination of Boyle, Gilboa, Ishai,
-//!   CCS 2016, section 3.2.3, with a payload for every leaf). A level costs 32 bytes, the table 64 instead of 16: with two
+//!   CCS 2016, ePrint 2018/707, with a payload for every leaf). A level costs 32 bytes, the table 64 instead of 16: with two
 //!   bits the key is 16 bytes shorter than the full tree's, and six AES calls of key generation per bit and party go.
 //! * Seeds have 126 bits. In the two bits left, a correction word carries the two control bits of its level, and the
 //!   input of the hash names which of a node's four blocks is wanted.
 //! * `G` is one permutation: block `i` of the seed `s` is `pi(s + i) ^ (s + i)` with `pi` = AES-128 under a public key
-//!   of the caller's (Matyas, Meyer, Oseas; Guo, Katz, Wang, Yu, ePrint 2019/074, section 7.2, in the ideal-permutation model).
+//!   of the caller's (Matyas, Meyer, Oseas; Guo, Katz, Wang, Yu, ePrint 2019/074, in the ideal-permutation model).
 //!   A fresh key for every batch confines what an attacker can precompute to that batch: `q` seeds and `T`
 //!   calls of AES find one with probability at most about `q T / 2^126`.
 //!

@@ -113,7 +113,7 @@ fn child_inputs(walk: &Walk, bit: u32, seeds: &mut [u64], values: &mut [u64]) {
     }
 }
 
-/// Figure 1, Eval, steps 3 to 9, in every lane.
+/// Figure 1, one pass of Eval's loop, in every lane.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq", "x86_64+avx2", "aarch64+neon"))]
 fn descend(
     walk: &mut Walk,
@@ -124,8 +124,7 @@ fn descend(
     value_corrections: &[[u8; 8]],
 ) {
     let hashed = seeds.as_chunks::<WORDS>().0.iter().zip(values.as_chunks::<WORDS>().0);
-    let corrections =
-        seed_corrections.as_chunks::<WORDS>().0.iter().zip(value_corrections.as_chunks::<WORDS>().0);
+    let corrections = seed_corrections.as_chunks::<WORDS>().0.iter().zip(value_corrections.as_chunks::<WORDS>().0);
     let nodes = walk.seeds.as_chunks_mut::<WORDS>().0.iter_mut().zip(walk.control.as_chunks_mut::<WORDS>().0);
     let rest = walk.sums.as_chunks_mut::<WORDS>().0.iter_mut().zip(walk.points.as_chunks::<WORDS>().0);
     for (((node, control), (sum, points)), ((seed, value), (seed_cw, value_cw))) in

@@ -40,9 +40,7 @@ impl Dcf {
         let mut expanded = Box::new([[[0; WORDS * LANES]; LEAVES]; 2]);
         let roots = roots[0].chunks(LANES).zip(roots[1].chunks(LANES));
         let secrets = alpha.chunks(LANES).zip(beta.chunks(LANES));
-        for ((roots, (alpha, beta)), corrections) in
-            roots.zip(secrets).zip(corrections.chunks_mut(LANES * key_bytes))
-        {
+        for ((roots, (alpha, beta)), corrections) in roots.zip(secrets).zip(corrections.chunks_mut(LANES * key_bytes)) {
             let path = Path::new([roots.0, roots.1], beta);
             self.generate_span(path, &mut expanded, alpha, corrections);
         }
@@ -108,7 +106,7 @@ fn negate_if(mask: u64, value: u64) -> u64 {
     (value ^ mask).wrapping_sub(mask)
 }
 
-/// Figure 1, Gen, steps 4 to 13, in every lane: the level's correction words, and one step down the path.
+/// Figure 1, one pass of Gen's loop, in every lane: the level's correction words, and one step down the path.
 #[multiversion(targets("x86_64+avx512f+avx512vl+avx512dq", "x86_64+avx2", "aarch64+neon"))]
 fn descend(path: &mut Path, g: &Expanded, alpha: &[u64], bit: u32, seed_cw: &mut Row, value_cw: &mut Row) {
     for (lane, alpha) in alpha.iter().enumerate() {

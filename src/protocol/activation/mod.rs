@@ -3,6 +3,7 @@
 //! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
 
+mod fss;
 mod fused;
 mod gc;
 mod gmw;
@@ -14,7 +15,7 @@ pub use settings::{Setting, Settings};
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::ENTRY, gmw::ENTRY];
+pub static PROTOCOLS: &[ProtocolEntry] = &[fss::ENTRY, fused::ENTRY, gc::ENTRY, gmw::ENTRY];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
