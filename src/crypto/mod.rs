@@ -4,6 +4,7 @@ mod block;
 mod counter;
 #[cfg(target_arch = "x86_64")]
 mod counter_vaes;
+pub mod dcf;
 mod prg;
 pub mod rekeyed;
 #[cfg(target_arch = "x86_64")]

@@ -24,6 +24,11 @@ pub(super) struct MaskedOpening {
 }
 
 impl MaskedOpening {
+    /// Bits of `X` and of `rho`.
+    pub fn truncated_bits(self) -> u32 {
+        self.width - self.shift
+    }
+
     /// Makes the bounded `y` non-negative before masking.
     pub fn offset(self) -> u64 {
         1 << (self.width - 2)

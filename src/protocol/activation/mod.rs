@@ -3,6 +3,7 @@
 //! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
 
+mod fss;
 mod fused;
 mod gc;
 mod gmw;
@@ -17,6 +18,7 @@ use super::{Cost, Dealer, Function, ProtocolError, Session};
 /// Every activation protocol.
 #[rustfmt::skip] // One line each, so that two new protocols do not meet in one line.
 pub static PROTOCOLS: &[ProtocolEntry] = &[
+    fss::ENTRY,
     fused::ENTRY,
     gc::GC,
     gc::GC_ONLINE,

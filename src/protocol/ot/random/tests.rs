@@ -83,7 +83,10 @@ fn pads_are_the_hash_of_the_multiples() {
         let input = q[74].0 ^ times_x(q[75].0) ^ ((x & 1) * delta.0) ^ ((x >> 1) * times_x(delta.0));
         let mut state = input.to_le_bytes().into();
         cipher.encrypt_block(&mut state);
-        let pad = Block(u128::from_le_bytes(state.into()) ^ input);
+        // The feed-forward, by 32-bit words.
+        let [u0, v0, u1, v1]: [u32; 4] = bytemuck::cast(Block(input));
+        let forward: Block = bytemuck::cast([u0 ^ v0, u0, u1 ^ v1, u1]);
+        let pad = Block(u128::from_le_bytes(state.into())) ^ forward;
         assert_eq!(sender.pads().nth(37).unwrap()[x as usize], pad, "pad {x}");
     }
 }
