@@ -3,18 +3,33 @@
 //! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
 
+mod beaver_poly;
+mod espn;
+mod espn_reference;
 mod fused;
 mod gc;
 mod gmw;
+mod honeybadger;
+mod powers;
 mod settings;
 
+pub use espn::Evaluator as EspnEvaluator;
 pub use fused::Evaluator as FusedEvaluator;
 pub use settings::{Setting, Settings};
 
 use super::{Cost, Dealer, Function, ProtocolError, Session};
 
 /// Every activation protocol.
-pub static PROTOCOLS: &[ProtocolEntry] = &[fused::ENTRY, gc::ENTRY, gmw::ENTRY];
+#[rustfmt::skip]
+pub static PROTOCOLS: &[ProtocolEntry] = &[
+    fused::ENTRY,
+    espn::ENTRY,
+    espn_reference::ENTRY,
+    honeybadger::ENTRY,
+    beaver_poly::ENTRY,
+    gc::ENTRY,
+    gmw::ENTRY,
+];
 
 /// The activation protocol with this id.
 pub fn find(id: &str) -> Option<&'static ProtocolEntry> {
