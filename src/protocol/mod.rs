@@ -8,6 +8,7 @@ mod error;
 mod function;
 pub mod garble;
 pub mod linear;
+mod local_truncation;
 mod masked_open;
 pub mod ot;
 mod pack;

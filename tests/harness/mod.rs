@@ -6,7 +6,7 @@ use longhaul::link::{
     ClockMode, ComputeMode, Execution, LinkConfig, LinkParameters, Party, PartyFailure, Phase, find_model, run_parties,
 };
 use longhaul::protocol::activation::{ActivationSpec, Family, ProtocolEntry};
-use longhaul::protocol::{Dealer, Function, MaterialStore, Polynomial, ProtocolError, Session};
+use longhaul::protocol::{Cost, Dealer, Function, MaterialStore, PhaseCost, Polynomial, ProtocolError, Session};
 use longhaul::units::{BitRate, Bytes, Nanos};
 
 pub const FRAC_BITS: u32 = 16;
@@ -87,6 +87,23 @@ pub fn run_layer(
 /// The opened result in real numbers.
 pub fn opened(run: &LayerRun) -> Vec<f64> {
     run.server.iter().zip(&run.client).map(|(s, c)| longhaul::ring::decode(s.wrapping_add(*c), FRAC_BITS)).collect()
+}
+
+/// What the run really cost.
+pub fn metered(run: &LayerRun) -> Cost {
+    let [server, client, dealer] = &run.ledgers;
+    let phase = |phase| PhaseCost {
+        rounds: [server, client, dealer].map(|ledger| ledger.depth(phase)).into_iter().max().unwrap(),
+        up: client.bytes(phase, Party::Server),
+        down: server.bytes(phase, Party::Client),
+    };
+    Cost {
+        setup: phase(Phase::Setup),
+        offline: phase(Phase::Offline),
+        online: phase(Phase::Online),
+        dealer_server: dealer.bytes(Phase::Offline, Party::Server),
+        dealer_client: dealer.bytes(Phase::Offline, Party::Client),
+    }
 }
 
 /// Chi-square of byte values against the uniform distribution, in standard deviations above the mean.

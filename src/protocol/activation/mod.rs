@@ -3,13 +3,19 @@
 //! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
 
+mod beaver_poly;
+mod espn;
+mod espn_reference;
 mod fss;
 mod fused;
 mod gc;
 mod gmw;
 mod gmw_msb;
+mod honeybadger;
+mod powers;
 mod settings;
 
+pub use espn::Evaluator as EspnEvaluator;
 pub use fused::Evaluator as FusedEvaluator;
 pub use settings::{Setting, Settings};
 
@@ -18,13 +24,17 @@ use super::{Cost, Dealer, Function, ProtocolError, Session};
 /// Every activation protocol.
 #[rustfmt::skip] // One line each, so that two new protocols do not meet in one line.
 pub static PROTOCOLS: &[ProtocolEntry] = &[
-    fss::ENTRY,
     fused::ENTRY,
-    gc::GC,
-    gc::GC_ONLINE,
-    gc::GC_THREE_HALVES,
-    gmw::ENTRY,
+    espn::ENTRY,
+    espn_reference::ENTRY,
+    honeybadger::ENTRY,
+    beaver_poly::ENTRY,
+    fss::ENTRY,
     gmw_msb::ENTRY,
+    gmw::ENTRY,
+    gc::GC,
+    gc::GC_THREE_HALVES,
+    gc::GC_ONLINE,
 ];
 
 /// The activation protocol with this id.
