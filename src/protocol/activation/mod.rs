@@ -12,6 +12,7 @@ mod gc;
 mod gmw;
 mod gmw_msb;
 mod honeybadger;
+mod millionaire;
 mod powers;
 mod settings;
 
@@ -32,6 +33,7 @@ pub static PROTOCOLS: &[ProtocolEntry] = &[
     fss::ENTRY,
     gmw_msb::ENTRY,
     gmw::ENTRY,
+    millionaire::ENTRY,
     gc::GC,
     gc::GC_THREE_HALVES,
     gc::GC_ONLINE,

@@ -33,6 +33,11 @@ impl Triples {
         Triples { a: a.into_iter(), b: b.into_iter(), c: c.into_iter() }
     }
 
+    /// A party's shares of triples that were made otherwise.
+    pub(super) fn from_parts(a: Vec<u64>, b: Vec<u64>, c: Vec<u64>) -> Triples {
+        Triples { a: a.into_iter(), b: b.into_iter(), c: c.into_iter() }
+    }
+
     /// The dealer's part: the client's `c` for the two parties' streams.
     pub(super) fn deal(server: &mut Prg, client: &mut Prg, n: usize) -> Vec<u64> {
         let (mut a, mut b) = (server.words::<u64>(n), server.words::<u64>(n));
