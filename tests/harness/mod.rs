@@ -84,6 +84,37 @@ pub fn run_layer(
     )
 }
 
+/// Rounds that a layer adds to a network: the client's message of the linear layer before it, and all that the server
+/// says until the client is done. What the client sends last delays nobody.
+pub fn rounds_in_a_network(entry: &ProtocolEntry) -> u32 {
+    let (seed, spec) = (Seed::from_u64(1), spec(entry, 1));
+    let part = |endpoint: &mut _, share: Vec<u64>| -> Result<(), ProtocolError> {
+        let mut session = Session::new(endpoint, seed, MaterialStore::new(1 << 30));
+        let mut activator = entry.protocol.setup(&mut session, &spec.settings)?;
+        session.enter(Phase::Offline, 0)?;
+        let known: &[u64] = if session.is_server() { &[] } else { &share };
+        let material = activator.preprocess(&mut session, &spec, known)?;
+        session.enter(Phase::Online, 0)?;
+        if session.is_server() {
+            session.recv_words(1)?;
+        } else {
+            session.send_words(&[7])?;
+        }
+        material.online(&mut session, share).map(drop)
+    };
+    let run = run_parties(
+        &wan(),
+        |endpoint| part(endpoint, vec![3]),
+        |endpoint| part(endpoint, vec![4]),
+        |endpoint| {
+            let mut dealer = Dealer::new(endpoint, seed);
+            dealer.enter(Phase::Offline, 0)?;
+            entry.protocol.deal(&mut dealer, &spec)
+        },
+    );
+    run.unwrap().ledgers[Party::Server as usize].depth(Phase::Online)
+}
+
 /// The opened result in real numbers.
 pub fn opened(run: &LayerRun) -> Vec<f64> {
     run.server.iter().zip(&run.client).map(|(s, c)| longhaul::ring::decode(s.wrapping_add(*c), FRAC_BITS)).collect()
