@@ -80,10 +80,10 @@ impl Kernel {
     /// The kernels that this machine can run, slowest first.
     pub fn available() -> impl Iterator<Item = Kernel> {
         #[cfg(target_arch = "x86_64")]
-        let vaes = vaes::Vaes512::detect().map(|_| Kernel::Vaes512);
+        let vaes = vaes::Vaes512::is_available();
         #[cfg(not(target_arch = "x86_64"))]
-        let vaes = None;
-        std::iter::once(Kernel::Portable).chain(vaes)
+        let vaes = false;
+        std::iter::once(Kernel::Portable).chain(vaes.then_some(Kernel::Vaes512))
     }
 }
 
@@ -97,7 +97,7 @@ pub struct Dcf {
 enum Hash {
     Portable(Aes128),
     #[cfg(target_arch = "x86_64")]
-    Vaes512(Box<vaes::Vaes512>),
+    Vaes512(vaes::Vaes512),
 }
 
 impl Dcf {
@@ -119,8 +119,7 @@ impl Dcf {
             Kernel::Portable => Hash::Portable(Aes128::new(&key.into())),
             #[cfg(target_arch = "x86_64")]
             Kernel::Vaes512 => {
-                let detected = vaes::Vaes512::detect().expect("the caller asks for available kernels only");
-                Hash::Vaes512(Box::new(detected.with_key(key)))
+                Hash::Vaes512(vaes::Vaes512::new(key).expect("the caller asks for available kernels only"))
             }
             #[cfg(not(target_arch = "x86_64"))]
             Kernel::Vaes512 => panic!("the caller asks for available kernels only"),

@@ -103,7 +103,7 @@ fn the_permutation_is_the_standards() {
     // FIPS-197, appendix C.1: the cipher behind a key's only correction words, those of a domain of two bits.
     let key: [u8; 16] = std::array::from_fn(|i| i as u8);
     let plain = u128::from_le_bytes(std::array::from_fn(|i| i as u8 * 0x11));
-    let cipher = 0x5ac5_b470_80b7_cdd8_30047b6ad8e0c469u128;
+    let cipher = 0x5ac5_b470_80b7_cdd8_3004_7b6a_d8e0_c469_u128;
     let root = Block(plain & !u128::from(TAG));
     for kernel in Kernel::available() {
         let dcf = Dcf::with_kernel(kernel, key, 2);
