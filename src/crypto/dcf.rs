@@ -28,6 +28,8 @@ mod evaluate;
 mod generate;
 #[cfg(test)]
 mod tests;
+#[cfg(target_arch = "x86_64")]
+mod vaes;
 
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
@@ -65,20 +67,64 @@ pub enum Holder {
     Second,
 }
 
+/// Kernels with the same keys and results, bit for bit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kernel {
+    /// Crate `aes` and loops for the compiler's vectoriser, on every machine.
+    Portable,
+    /// VAES on 512-bit registers, four trees per register.
+    Vaes512,
+}
+
+impl Kernel {
+    /// The kernels that this machine can run, slowest first.
+    pub fn available() -> impl Iterator<Item = Kernel> {
+        #[cfg(target_arch = "x86_64")]
+        let vaes = vaes::Vaes512::is_available();
+        #[cfg(not(target_arch = "x86_64"))]
+        let vaes = false;
+        std::iter::once(Kernel::Portable).chain(vaes.then_some(Kernel::Vaes512))
+    }
+}
+
 /// The comparison function of one domain under one public AES key.
 pub struct Dcf {
-    cipher: Aes128,
+    hash: Hash,
     domain_bits: u32,
 }
 
+/// The public permutation, keyed.
+enum Hash {
+    Portable(Aes128),
+    #[cfg(target_arch = "x86_64")]
+    Vaes512(vaes::Vaes512),
+}
+
 impl Dcf {
-    /// Comparison of integers below `2^domain_bits`.
+    /// Comparison of integers below `2^domain_bits`, with the fastest kernel of this machine.
     ///
     /// # Panics
     /// If `domain_bits` is not in `2..=64`.
     pub fn new(key: [u8; 16], domain_bits: u32) -> Dcf {
+        Dcf::with_kernel(Kernel::available().last().unwrap_or(Kernel::Portable), key, domain_bits)
+    }
+
+    /// The same with a kernel of the caller's choice.
+    ///
+    /// # Panics
+    /// If `domain_bits` is not in `2..=64`, or the machine lacks the kernel.
+    pub fn with_kernel(kernel: Kernel, key: [u8; 16], domain_bits: u32) -> Dcf {
         assert!((TERMINAL_BITS..=64).contains(&domain_bits), "a domain of {domain_bits} bits");
-        Dcf { cipher: Aes128::new(&key.into()), domain_bits }
+        let hash = match kernel {
+            Kernel::Portable => Hash::Portable(Aes128::new(&key.into())),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Vaes512 => {
+                Hash::Vaes512(vaes::Vaes512::new(key).expect("the caller asks for available kernels only"))
+            }
+            #[cfg(not(target_arch = "x86_64"))]
+            Kernel::Vaes512 => panic!("the caller asks for available kernels only"),
+        };
+        Dcf { hash, domain_bits }
     }
 
     /// Bytes of one key's correction words.
@@ -86,19 +132,24 @@ impl Dcf {
         BLOCK_BYTES * (2 * (domain_bits - TERMINAL_BITS) as usize + LEAVES)
     }
 
-    /// The bits of the input that the tree decides, from the top.
-    fn tree_bits(&self) -> impl Iterator<Item = u32> + use<> {
-        (TERMINAL_BITS..self.domain_bits).rev()
+    /// Levels of the tree.
+    fn levels(&self) -> usize {
+        (self.domain_bits - TERMINAL_BITS) as usize
     }
+}
 
-    /// `blocks[i] = pi(blocks[i]) ^ blocks[i]`; the permuted blocks go by way of `scratch`.
-    fn hash(&self, blocks: &mut [u64], scratch: &mut [u64]) {
-        scratch.copy_from_slice(blocks);
-        let (permuted, _) = aes::Block::slice_as_chunks_mut(bytemuck::cast_slice_mut(scratch));
-        self.cipher.encrypt_blocks(permuted);
-        for (block, permuted) in blocks.iter_mut().zip(scratch) {
-            *block ^= *permuted;
-        }
+/// The bits of the input that the tree decides, from the top.
+fn tree_bits(levels: usize) -> impl Iterator<Item = u32> {
+    (TERMINAL_BITS..TERMINAL_BITS + levels as u32).rev()
+}
+
+/// `blocks[i] = pi(blocks[i]) ^ blocks[i]`; the permuted blocks go by way of `scratch`.
+fn hash(cipher: &Aes128, blocks: &mut [u64], scratch: &mut [u64]) {
+    scratch.copy_from_slice(blocks);
+    let (permuted, _) = aes::Block::slice_as_chunks_mut(bytemuck::cast_slice_mut(scratch));
+    cipher.encrypt_blocks(permuted);
+    for (block, permuted) in blocks.iter_mut().zip(scratch) {
+        *block ^= *permuted;
     }
 }
 

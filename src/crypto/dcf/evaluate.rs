@@ -1,7 +1,8 @@
 //! Evaluation: one holder, one public point per key.
 
-use super::{BLOCK_BYTES, Dcf, Holder, LANES, LEAVES, Payload, Row, TAG, TERMINAL_BITS, WORDS, word};
+use super::{BLOCK_BYTES, Dcf, Hash, Holder, LANES, LEAVES, Payload, Row, TAG, WORDS, hash, tree_bits, word};
 use crate::crypto::Block;
+use aes::Aes128;
 use multiversion::multiversion;
 
 /// Selects the value half of a child's two blocks.
@@ -40,46 +41,53 @@ impl Dcf {
         );
         let spans = roots.chunks(LANES).zip(points.chunks(LANES)).zip(outputs.chunks_mut(LANES));
         for (((roots, points), outputs), corrections) in spans.zip(corrections.chunks(LANES * key_bytes)) {
-            let mut walk = Walk::new(holder, roots, points);
-            self.evaluate_span(&mut walk, roots.len(), corrections);
-            for (output, sum) in outputs.iter_mut().zip(walk.sums.as_chunks::<WORDS>().0) {
-                *output = match holder {
-                    Holder::First => *sum,
-                    Holder::Second => sum.map(u64::wrapping_neg),
-                };
+            match &self.hash {
+                Hash::Portable(cipher) => evaluate_span(cipher, holder, roots, points, corrections, outputs),
+                #[cfg(target_arch = "x86_64")]
+                Hash::Vaes512(hash) => hash.evaluate(holder, roots, points, corrections, outputs),
+            }
+            if holder == Holder::Second {
+                outputs.as_flattened_mut().iter_mut().for_each(|sum| *sum = sum.wrapping_neg());
             }
         }
     }
+}
 
-    fn evaluate_span(&self, walk: &mut Walk, lanes: usize, corrections: &[u8]) {
-        // Every lane's seed block, then every lane's value block.
-        let mut blocks = [0; 2 * WORDS * LANES];
-        let mut scratch = [0; 2 * WORDS * LANES];
-        let (blocks, scratch) = (&mut blocks[..2 * WORDS * lanes], &mut scratch[..2 * WORDS * lanes]);
-        let (tree, tables) =
-            corrections.split_at(BLOCK_BYTES * 2 * lanes * (self.domain_bits - TERMINAL_BITS) as usize);
-        for (bit, level) in self.tree_bits().zip(tree.chunks_exact(BLOCK_BYTES * 2 * lanes)) {
-            let (seeds, values) = blocks.split_at_mut(WORDS * lanes);
-            child_inputs(walk, bit, seeds, values);
-            self.hash(blocks, scratch);
-            let (seeds, values) = blocks.split_at(WORDS * lanes);
-            let (seed_corrections, value_corrections) = level.as_chunks::<8>().0.split_at(WORDS * lanes);
-            descend(walk, bit, seeds, values, seed_corrections, value_corrections);
-        }
-        let (leaves, scratch) = (&mut blocks[..WORDS * lanes], &mut scratch[..WORDS * lanes]);
-        for ((leaf, seed), point) in leaves.iter_mut().zip(&walk.seeds).zip(&walk.points).step_by(WORDS) {
-            *leaf = seed | (point & TAG);
-        }
-        for (leaf, seed) in leaves.iter_mut().zip(&walk.seeds).skip(1).step_by(WORDS) {
-            *leaf = *seed;
-        }
-        self.hash(leaves, scratch);
-        let tables = tables.as_chunks::<8>().0;
-        for (i, leaf) in leaves.iter().enumerate() {
-            let entry = i / WORDS * LEAVES + (walk.points[i] & TAG) as usize;
-            let correction = word(&tables[entry * WORDS + i % WORDS]) & walk.control[i];
-            walk.sums[i] = walk.sums[i].wrapping_add(*leaf).wrapping_add(correction);
-        }
+/// At most [`LANES`] keys; `outputs` becomes the sums.
+fn evaluate_span(
+    cipher: &Aes128,
+    holder: Holder,
+    roots: &[Block],
+    points: &[u64],
+    corrections: &[u8],
+    outputs: &mut [Payload],
+) {
+    let (lanes, mut walk) = (roots.len(), Walk::new(holder, roots, points));
+    // Every lane's seed block, then every lane's value block.
+    let mut blocks = [0; 2 * WORDS * LANES];
+    let mut scratch = [0; 2 * WORDS * LANES];
+    let (blocks, scratch) = (&mut blocks[..2 * WORDS * lanes], &mut scratch[..2 * WORDS * lanes]);
+    let (tree, tables) = corrections.split_at(corrections.len() - LEAVES * BLOCK_BYTES * lanes);
+    let levels = tree.chunks_exact(BLOCK_BYTES * 2 * lanes);
+    for (bit, level) in tree_bits(levels.len()).zip(levels) {
+        let (seeds, values) = blocks.split_at_mut(WORDS * lanes);
+        child_inputs(&walk, bit, seeds, values);
+        hash(cipher, blocks, scratch);
+        let (seeds, values) = blocks.split_at(WORDS * lanes);
+        let (seed_corrections, value_corrections) = level.as_chunks::<8>().0.split_at(WORDS * lanes);
+        descend(&mut walk, bit, seeds, values, seed_corrections, value_corrections);
+    }
+    let (leaves, scratch) = (&mut blocks[..WORDS * lanes], &mut scratch[..WORDS * lanes]);
+    leaves.copy_from_slice(&walk.seeds[..WORDS * lanes]);
+    for (leaf, point) in leaves.iter_mut().zip(&walk.points).step_by(WORDS) {
+        *leaf |= point & TAG;
+    }
+    hash(cipher, leaves, scratch);
+    let tables = tables.as_chunks::<8>().0;
+    for (i, (output, leaf)) in outputs.as_flattened_mut().iter_mut().zip(leaves).enumerate() {
+        let entry = i / WORDS * LEAVES + (walk.points[i] & TAG) as usize;
+        let correction = word(&tables[entry * WORDS + i % WORDS]) & walk.control[i];
+        *output = walk.sums[i].wrapping_add(*leaf).wrapping_add(correction);
     }
 }
 

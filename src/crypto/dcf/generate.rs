@@ -1,7 +1,8 @@
 //! Key generation: the dealer, who knows both holders' roots.
 
-use super::{BLOCK_BYTES, Dcf, LANES, LEAVES, Payload, Row, TAG, TERMINAL_BITS, WORDS};
+use super::{BLOCK_BYTES, Dcf, Hash, LANES, LEAVES, Payload, Row, TAG, WORDS, hash, tree_bits};
 use crate::crypto::Block;
+use aes::Aes128;
 use multiversion::multiversion;
 
 /// Which of a node's four blocks: the input's tag.
@@ -37,44 +38,46 @@ impl Dcf {
             (n, n, n, key_bytes * n),
             "roots, payloads and bytes of corrections of {n} keys"
         );
-        let mut expanded = Box::new([[[0; WORDS * LANES]; LEAVES]; 2]);
         let roots = roots[0].chunks(LANES).zip(roots[1].chunks(LANES));
         let secrets = alpha.chunks(LANES).zip(beta.chunks(LANES));
         for ((roots, (alpha, beta)), corrections) in roots.zip(secrets).zip(corrections.chunks_mut(LANES * key_bytes)) {
-            let path = Path::new([roots.0, roots.1], beta);
-            self.generate_span(path, &mut expanded, alpha, corrections);
-        }
-    }
-
-    fn generate_span(&self, mut path: Path, expanded: &mut Expanded, alpha: &[u64], corrections: &mut [u8]) {
-        let level_bytes = BLOCK_BYTES * 2 * alpha.len();
-        let (tree, tables) = corrections.split_at_mut(level_bytes * (self.domain_bits - TERMINAL_BITS) as usize);
-        let (mut seed_cw, mut value_cw) = ([0; WORDS * LANES], [0; WORDS * LANES]);
-        for (bit, level) in self.tree_bits().zip(tree.chunks_exact_mut(level_bytes)) {
-            self.expand(&path, alpha.len(), expanded);
-            descend(&mut path, expanded, alpha, bit, &mut seed_cw, &mut value_cw);
-            let (seeds, values) = level.split_at_mut(level_bytes / 2);
-            seeds.copy_from_slice(&bytemuck::cast_slice(&seed_cw)[..level_bytes / 2]);
-            values.copy_from_slice(&bytemuck::cast_slice(&value_cw)[..level_bytes / 2]);
-        }
-        self.expand(&path, alpha.len(), expanded);
-        for (lane, (table, alpha)) in tables.chunks_exact_mut(LEAVES * BLOCK_BYTES).zip(alpha).enumerate() {
-            for (i, entry) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
-                let (leaf, word) = (i / WORDS, lane * WORDS + i % WORDS);
-                let target = if (leaf as u64) < alpha & TAG { path.beta[word] } else { 0 };
-                *entry = path.correction(word, target, expanded[0][leaf][word], expanded[1][leaf][word]).to_le_bytes();
+            let roots = [roots.0, roots.1];
+            match &self.hash {
+                Hash::Portable(cipher) => generate_span(cipher, self.levels(), roots, alpha, beta, corrections),
+                #[cfg(target_arch = "x86_64")]
+                Hash::Vaes512(hash) => hash.generate(self.levels(), roots, alpha, beta, corrections),
             }
         }
     }
+}
 
-    fn expand(&self, path: &Path, lanes: usize, expanded: &mut Expanded) {
-        let mut scratch = [0; WORDS * LANES];
-        for (seeds, blocks) in path.seeds.iter().zip(expanded) {
-            for (tag, row) in blocks.iter_mut().enumerate() {
-                *row = *seeds;
-                row.iter_mut().step_by(WORDS).for_each(|low| *low |= tag as u64);
-                self.hash(&mut row[..WORDS * lanes], &mut scratch[..WORDS * lanes]);
-            }
+/// At most [`LANES`] keys.
+fn generate_span(
+    cipher: &Aes128,
+    levels: usize,
+    roots: [&[Block]; 2],
+    alpha: &[u64],
+    beta: &[Payload],
+    corrections: &mut [u8],
+) {
+    let mut path = Path::new(roots, beta);
+    let mut expanded = [[[0; WORDS * LANES]; LEAVES]; 2];
+    let (mut seed_cw, mut value_cw) = ([0; WORDS * LANES], [0; WORDS * LANES]);
+    let level_bytes = BLOCK_BYTES * 2 * alpha.len();
+    let (tree, tables) = corrections.split_at_mut(level_bytes * levels);
+    for (bit, level) in tree_bits(levels).zip(tree.chunks_exact_mut(level_bytes)) {
+        path.expand(cipher, alpha.len(), &mut expanded);
+        descend(&mut path, &expanded, alpha, bit, &mut seed_cw, &mut value_cw);
+        let (seeds, values) = level.split_at_mut(level_bytes / 2);
+        seeds.copy_from_slice(&bytemuck::cast_slice(&seed_cw)[..level_bytes / 2]);
+        values.copy_from_slice(&bytemuck::cast_slice(&value_cw)[..level_bytes / 2]);
+    }
+    path.expand(cipher, alpha.len(), &mut expanded);
+    for (lane, (table, alpha)) in tables.chunks_exact_mut(LEAVES * BLOCK_BYTES).zip(alpha).enumerate() {
+        for (i, entry) in table.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+            let (leaf, word) = (i / WORDS, lane * WORDS + i % WORDS);
+            let target = if (leaf as u64) < alpha & TAG { path.beta[word] } else { 0 };
+            *entry = path.correction(word, target, expanded[0][leaf][word], expanded[1][leaf][word]).to_le_bytes();
         }
     }
 }
@@ -89,6 +92,17 @@ impl Path {
         }
         path.beta[..WORDS * beta.len()].copy_from_slice(beta.as_flattened());
         path
+    }
+
+    fn expand(&self, cipher: &Aes128, lanes: usize, expanded: &mut Expanded) {
+        let mut scratch = [0; WORDS * LANES];
+        for (seeds, blocks) in self.seeds.iter().zip(expanded) {
+            for (tag, row) in blocks.iter_mut().enumerate() {
+                *row = *seeds;
+                row.iter_mut().step_by(WORDS).for_each(|low| *low |= tag as u64);
+                hash(cipher, &mut row[..WORDS * lanes], &mut scratch[..WORDS * lanes]);
+            }
+        }
     }
 
     /// What makes the values of a node off the path, or of a leaf, open to `target`: the sum so far and the holders'

@@ -74,6 +74,46 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn kernels_agree(bits in 2u32..=64, n in 1usize..150, seed: u64) {
+        let mut prg = Seed::from_u64(seed).prg();
+        let key = prg.key();
+        let (alpha, points, beta) = (prg.words::<u64>(n), prg.words::<u64>(n), prg.words::<Payload>(n));
+        let roots: [Vec<Block>; 2] = [prg.words(n), prg.words(n)];
+        let run = |kernel| {
+            let dcf = Dcf::with_kernel(kernel, key, bits);
+            let mut corrections = vec![0; n * Dcf::key_bytes(bits)];
+            dcf.generate([&roots[0], &roots[1]], &alpha, &beta, &mut corrections);
+            let mut outputs = [vec![[0; 2]; n], vec![[0; 2]; n]];
+            dcf.evaluate(Holder::First, &roots[0], &points, &corrections, &mut outputs[0]);
+            dcf.evaluate(Holder::Second, &roots[1], &points, &corrections, &mut outputs[1]);
+            (corrections, outputs)
+        };
+        let expected = run(Kernel::Portable);
+        for kernel in Kernel::available() {
+            prop_assert!(run(kernel) == expected, "{:?}", kernel);
+        }
+    }
+}
+
+#[test]
+fn the_permutation_is_the_standards() {
+    // FIPS-197, appendix C.1: the cipher behind a key's only correction words, those of a domain of two bits.
+    let key: [u8; 16] = std::array::from_fn(|i| i as u8);
+    let plain = u128::from_le_bytes(std::array::from_fn(|i| i as u8 * 0x11));
+    let cipher = 0x5ac5_b470_80b7_cdd8_3004_7b6a_d8e0_c469_u128;
+    let root = Block(plain & !u128::from(TAG));
+    for kernel in Kernel::available() {
+        let dcf = Dcf::with_kernel(kernel, key, 2);
+        let mut output = [[0; 2]];
+        // A seed's two lowest bits are the point's.
+        dcf.evaluate(Holder::First, &[root], &[plain as u64 & TAG], &[0; 64], &mut output);
+        assert_eq!(bytemuck::cast::<Payload, u128>(output[0]), cipher ^ plain, "{kernel:?}");
+    }
+}
+
 /// Chi-square of each of the sixteen byte positions against uniform, in standard deviations; the largest.
 fn worst_position(blocks: &[[u8; 16]]) -> f64 {
     let sigmas = |position: usize| {

@@ -23,8 +23,8 @@
 //! A one-bit payload would halve the keys (SIGMA: 958 bytes at 64 bits), but its select needs a second opening.
 //!
 //! ```text
-//! offline  dealer -> both    key, key of the hash; by chunk: correction words
-//!          dealer -> client  by chunk: its shares of the constants
+//! offline  dealer -> server  key, key of the hash; by chunk: correction words
+//!          dealer -> client  key, key of the hash; by chunk: its shares of the constants, correction words
 //!          client -> server  y_c + r_c
 //! online   server -> client  y_s + r_s + 2^(w-2)
 //! ```
@@ -116,10 +116,9 @@ impl ActivationProtocol for Fss {
             let mut keys = vec![0; masks.len() * Dcf::key_bytes(compared_bits(spec))];
             dcf.generate([&own.roots, &client_roots], &thresholds, &payloads, &mut keys);
             dealer.send(Party::Server, None, &keys)?;
-            for (secrets, server) in secrets.iter().zip(own.constants) {
-                keys.extend_from_slice(bytemuck::bytes_of(&subtract(secrets.constants, server)));
-            }
-            dealer.send(Party::Client, None, &keys)?;
+            let shares = secrets.iter().zip(own.constants).map(|(secrets, own)| subtract(secrets.constants, own));
+            let constants: Vec<Constants> = shares.collect();
+            dealer.send(Party::Client, None, &[bytemuck::cast_slice(&constants), &keys].concat())?;
         }
         Ok(())
     }
@@ -188,10 +187,10 @@ impl Own {
         Own { roots: stream.words(n), constants: stream.words(n) }
     }
 
-    /// The client's: its constants end the dealer's message.
-    fn client(stream: &mut Prg, n: usize, message: &mut Vec<u8>) -> Own {
-        let constants = message.split_off(message.len() - CONSTANT_BYTES * n);
-        Own { roots: stream.words(n), constants: bytemuck::allocation::pod_collect_to_vec(&constants) }
+    /// The client's: its constants begin the dealer's message, of which the keys are left over.
+    fn client<'a>(stream: &mut Prg, n: usize, message: &'a [u8]) -> (Own, &'a [u8]) {
+        let (constants, keys) = message.split_at(CONSTANT_BYTES * n);
+        (Own { roots: stream.words(n), constants: bytemuck::allocation::pod_collect_to_vec(constants) }, keys)
     }
 }
 
@@ -250,15 +249,15 @@ impl Material for FssMaterial {
             add_into(&mut sums, &session.recv_packed(share.len(), self.opening.width)?);
         }
         for ((output, sums), kept) in share.chunks_mut(CHUNK).zip(sums.chunks(CHUNK)).zip(self.chunks) {
-            let mut keys = kept.take()?;
-            let (holder, own) = if session.is_server() {
-                (Holder::First, Own::server(&mut self.stream, sums.len()))
+            let message = kept.take()?;
+            let (holder, (own, keys)) = if session.is_server() {
+                (Holder::First, (Own::server(&mut self.stream, sums.len()), &message[..]))
             } else {
-                (Holder::Second, Own::client(&mut self.stream, sums.len(), &mut keys))
+                (Holder::Second, Own::client(&mut self.stream, sums.len(), &message))
             };
             let points: Vec<u64> = sums.iter().map(|sum| sum >> self.opening.shift).collect();
             let mut compared = vec![[0; 2]; sums.len()];
-            self.dcf.evaluate(holder, &own.roots, &points, &keys, &mut compared);
+            self.dcf.evaluate(holder, &own.roots, &points, keys, &mut compared);
             for (((output, &sum), compared), constants) in output.iter_mut().zip(sums).zip(compared).zip(own.constants)
             {
                 *output = relu_share(self.opening, sum, compared, constants);
