@@ -197,9 +197,8 @@ fn what_a_party_receives_is_uniform() {
 
 #[test]
 fn output_shares_are_uniform() {
-    // Each party's share alone says nothing about the result. Local truncation leaves shares that do not fill the ring
-    // (the published protocols do that): there the low five bytes must be uniform, which hide all but 2^-20 of a result
-    // below 2^20.
+    // Each party's share alone says nothing about the result. Local truncation (the published polynomial protocols)
+    // leaves shares that add up in the ring without filling it: there the low five bytes must be uniform.
     for entry in PROTOCOLS {
         let (mut server, mut client) = (Vec::new(), Vec::new());
         for seed in 0..60 {

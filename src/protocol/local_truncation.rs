@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(shared_and_truncated(v, last, 16), 5 << 16);
         assert_eq!(shared_and_truncated(v, last + 1, 16), (5 << 16) - (1 << 48));
         assert_eq!(shared_and_truncated(-v, v as u64, 16), -5 << 16);
-        assert_eq!(shared_and_truncated(-v, v as u64 - 1, 16), (-5 << 16) + (1 << 48) + 1);
+        assert_eq!(shared_and_truncated(-v, v as u64 - 1, 16), (-5 << 16) + (1 << 48));
     }
 
     #[test]
