@@ -3,6 +3,7 @@
 //! Each transfer `j` gives the sender `q_j` and the receiver `t_j = q_j ^ c_j delta` for its choice bit `c_j`.
 
 use super::base::{BaseSender, POINT_BYTES};
+use super::ferret::{self, FerretReceiver, FerretSender};
 use super::iknp::{self, BASE_OTS, IknpReceiver, IknpSender};
 use super::softspoken::{self, PendingSender, SoftSpokenReceiver, SoftSpokenSender, sums_bytes};
 use crate::crypto::Block;
@@ -24,6 +25,9 @@ pub enum OtExtension {
     #[default]
     #[serde(rename = "softspoken-8")]
     SoftSpoken8,
+    /// Silent OT after Yang et al. 2020, from SoftSpokenOT: an eighth of a byte per transfer, and trees.
+    #[serde(rename = "ferret")]
+    Ferret,
 }
 
 impl OtExtension {
@@ -33,6 +37,7 @@ impl OtExtension {
         ("softspoken-2", OtExtension::SoftSpoken2),
         ("softspoken-4", OtExtension::SoftSpoken4),
         ("softspoken-8", OtExtension::SoftSpoken8),
+        ("ferret", OtExtension::Ferret),
     ];
 
     /// The name a scenario uses.
@@ -47,7 +52,7 @@ impl OtExtension {
             OtExtension::Iknp => None,
             OtExtension::SoftSpoken2 => Some(2),
             OtExtension::SoftSpoken4 => Some(4),
-            OtExtension::SoftSpoken8 => Some(8),
+            OtExtension::SoftSpoken8 | OtExtension::Ferret => Some(8),
         }
     }
 
@@ -66,7 +71,12 @@ impl OtExtension {
         };
         let (sender, points) = PendingSender::from_base(k, &mut rng, &point)?;
         session.send(points)?;
-        Ok(Box::new(sender.finish(&session.recv(sums_bytes(k))?)?))
+        let mut sender = sender.finish(&session.recv(sums_bytes(k))?)?;
+        if self == OtExtension::Ferret {
+            let q = CotSender::extend(&mut sender, session, ferret::BOOTSTRAP)?;
+            return Ok(Box::new(FerretSender::new(sender.delta(), q)));
+        }
+        Ok(Box::new(sender))
     }
 
     /// Setup of the party that will be the extension's receiver.
@@ -81,8 +91,13 @@ impl OtExtension {
         let Some(k) = self.group_bits() else {
             return Ok(Box::new(IknpReceiver::from_base(base, &points)?));
         };
-        let (receiver, sums) = SoftSpokenReceiver::from_base(k, base, &points)?;
+        let (mut receiver, sums) = SoftSpokenReceiver::from_base(k, base, &points)?;
         session.send(sums)?;
+        if self == OtExtension::Ferret {
+            let choices = session.rng("silent OT").words::<u64>(ferret::BOOTSTRAP / 64);
+            let t = CotReceiver::extend(&mut receiver, session, &choices)?;
+            return Ok(Box::new(FerretReceiver::new(&choices, t)));
+        }
         Ok(Box::new(receiver))
     }
 
@@ -90,11 +105,19 @@ impl OtExtension {
     pub fn setup_cost(self) -> PhaseCost {
         let base = PhaseCost { rounds: 2, up: POINT_BYTES as u64, down: (POINT_BYTES * BASE_OTS) as u64 };
         let trees = self.group_bits().map(|k| PhaseCost { rounds: 1, up: sums_bytes(k) as u64, down: 0 });
-        base + trees.unwrap_or_default()
+        let bootstrap = match self {
+            // In one go with the sums.
+            OtExtension::Ferret => PhaseCost { up: 2 * ferret::BOOTSTRAP as u64, ..PhaseCost::default() },
+            _ => PhaseCost::default(),
+        };
+        base + trees.unwrap_or_default() + bootstrap
     }
 
     /// What [`CotSender::reserve`] of `n` transfers and then `n` transfers cost in all; `up` from the extension's receiver.
     pub fn cost(self, n: u64) -> PhaseCost {
+        if self == OtExtension::Ferret {
+            return ferret::cost(n);
+        }
         PhaseCost { rounds: 1, up: 16 * n / self.group_bits().unwrap_or(1) as u64, down: 0 }
     }
 }

@@ -16,6 +16,7 @@
 
 pub mod base;
 mod extension;
+mod ferret;
 mod ggm;
 #[cfg(test)]
 pub(crate) mod ideal;
