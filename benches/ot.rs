@@ -4,6 +4,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use longhaul::crypto::stream_sums::StreamSums;
 use longhaul::crypto::{Block, Prg, Seed, transpose};
 use longhaul::protocol::ot::base::{BaseSender, receive};
+use longhaul::protocol::ot::ferret::{self, FerretReceiver, FerretSender};
 use longhaul::protocol::ot::iknp::{BASE_OTS, IknpReceiver, IknpSender, choice_bits, random_delta};
 use longhaul::protocol::ot::random::{PadHash, RandomOtReceiver, RandomOtSender, correction_bytes, transfers};
 use longhaul::protocol::ot::softspoken::{PendingSender, SoftSpokenReceiver, SoftSpokenSender};
@@ -134,5 +135,34 @@ fn transposition(c: &mut Criterion) {
     group.bench_function("best_kernel", |b| b.iter(|| transpose(black_box(&rows), black_box(&mut out))));
 }
 
-criterion_group!(benches, base, iknp_extension, softspoken_extension, random_transfers, stream_sums, transposition);
+/// Silent transfers from ideal ones. The code reads ten of `k` blocks per output: 3.8 MB of them in a large extension, which
+/// the third cache holds; a tree is an AES call per leaf.
+fn silent(c: &mut Criterion) {
+    let mut prg = Seed::from_u64(5).prg();
+    let delta = Block(prg.block().0 | 1);
+    let (q, choices) = (prg.words::<Block>(ferret::BOOTSTRAP), prg.words::<u64>(ferret::BOOTSTRAP / 64));
+    let choice = |j: usize| choices[j / 64] >> (j % 64) & 1 == 1;
+    let t = q.iter().enumerate().map(|(j, q)| *q ^ delta.if_bit(choice(j))).collect();
+    let (sender, receiver) = (FerretSender::new(delta, q), FerretReceiver::new(&choices, t));
+    for (name, parameters) in [("small", ferret::SMALL), ("large", ferret::LARGE)] {
+        // Any blocks do for the rate.
+        let inputs: Vec<Block> = prg.words(parameters.inputs());
+        let mut group = c.benchmark_group(format!("ferret_{name}"));
+        group.sample_size(10).throughput(Throughput::Elements(parameters.outputs() as u64));
+        let (_, message) = sender.extend_by(&mut prg, parameters, &inputs);
+        group.bench_function("sender", |b| b.iter(|| sender.extend_by(&mut prg, parameters, black_box(&inputs))));
+        group.bench_function("receiver", |b| b.iter(|| receiver.extend_by(parameters, black_box(&inputs), &message)));
+    }
+}
+
+criterion_group!(
+    benches,
+    silent,
+    base,
+    iknp_extension,
+    softspoken_extension,
+    random_transfers,
+    stream_sums,
+    transposition
+);
 criterion_main!(benches);

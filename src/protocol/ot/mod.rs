@@ -16,7 +16,7 @@
 
 pub mod base;
 mod extension;
-mod ferret;
+pub mod ferret;
 mod ggm;
 #[cfg(test)]
 pub(crate) mod ideal;

@@ -33,31 +33,33 @@ use crate::protocol::{PhaseCost, ProtocolError, Session};
 
 /// One set of parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Parameters {
+pub struct Parameters {
     /// Transfers that enter the code.
-    k: usize,
+    pub k: usize,
     /// Bins, with one noisy transfer each.
-    t: usize,
+    pub t: usize,
     /// Levels of a bin's tree.
-    h: usize,
+    pub h: usize,
 }
 
-const SMALL: Parameters = Parameters { k: 32_768, t: 918, h: 9 };
-const LARGE: Parameters = Parameters { k: 238_000, t: 2_507, h: 12 };
+/// 470,016 outputs.
+pub const SMALL: Parameters = Parameters { k: 32_768, t: 918, h: 9 };
+/// 10,268,672 outputs.
+pub const LARGE: Parameters = Parameters { k: 238_000, t: 2_507, h: 12 };
 
 impl Parameters {
     /// Transfers that come out.
-    const fn outputs(self) -> usize {
+    pub const fn outputs(self) -> usize {
         self.t << self.h
     }
 
     /// Transfers that go in.
-    const fn inputs(self) -> usize {
+    pub const fn inputs(self) -> usize {
         self.k + self.t * self.h
     }
 
     /// Bytes of the sender's message.
-    const fn message_bytes(self) -> usize {
+    pub const fn message_bytes(self) -> usize {
         16 * self.t * self.h
     }
 }
@@ -96,10 +98,10 @@ pub(super) fn cost(n: u64) -> PhaseCost {
 }
 
 /// Transfers that the setup takes from another construction.
-pub(super) const BOOTSTRAP: usize = KEPT;
+pub const BOOTSTRAP: usize = KEPT;
 
 /// The sender's end.
-pub(super) struct FerretSender {
+pub struct FerretSender {
     delta: Block,
     /// The input of the next extension; lowest bits are 0.
     kept: Vec<Block>,
@@ -109,7 +111,7 @@ pub(super) struct FerretSender {
 }
 
 /// The receiver's end.
-pub(super) struct FerretReceiver {
+pub struct FerretReceiver {
     /// As the sender's; the lowest bits are the choices.
     kept: Vec<Block>,
     ready: Vec<Block>,
@@ -118,14 +120,20 @@ pub(super) struct FerretReceiver {
 
 impl FerretSender {
     /// From [`BOOTSTRAP`] transfers.
+    ///
+    /// # Panics
+    /// If `delta` is even or there are more or fewer.
     pub fn new(delta: Block, q: Vec<Block>) -> FerretSender {
         assert!(delta.lsb() && q.len() == KEPT, "the setup made these transfers");
         let kept = q.into_iter().map(|q| Block(q.0 & !1)).collect();
         FerretSender { delta, kept, ready: Vec::new(), matrix: lpn::Matrix::public() }
     }
 
-    /// One extension: all outputs, and the message.
-    fn extend_by(
+    /// One extension of `inputs`, whose lowest bits are 0: all outputs, and the message.
+    ///
+    /// # Panics
+    /// If the inputs are too few.
+    pub fn extend_by(
         &self,
         rng: &mut crate::crypto::Prg,
         parameters: Parameters,
@@ -181,6 +189,9 @@ impl CotSender for FerretSender {
 
 impl FerretReceiver {
     /// From [`BOOTSTRAP`] transfers and their choices.
+    ///
+    /// # Panics
+    /// If there are more or fewer.
     pub fn new(choices: &[u64], t: Vec<Block>) -> FerretReceiver {
         assert_eq!(t.len(), KEPT, "the setup made these transfers");
         let choice = |j: usize| u128::from(choices[j / 64] >> (j % 64) & 1);
@@ -188,7 +199,12 @@ impl FerretReceiver {
         FerretReceiver { kept, ready: Vec::new(), matrix: lpn::Matrix::public() }
     }
 
-    fn extend_by(&self, parameters: Parameters, inputs: &[Block], message: &[u8]) -> Vec<Block> {
+    /// One extension of `inputs`, whose lowest bits are the choices, by the sender's message of
+    /// [`Parameters::message_bytes`]: all outputs.
+    ///
+    /// # Panics
+    /// If inputs or message are too short.
+    pub fn extend_by(&self, parameters: Parameters, inputs: &[Block], message: &[u8]) -> Vec<Block> {
         let (seeds, trees) = inputs[..parameters.inputs()].split_at(parameters.k);
         let sums: Vec<Block> = bytemuck::allocation::pod_collect_to_vec(message);
         let mut outputs = vec![Block::ZERO; parameters.outputs()];
