@@ -9,6 +9,9 @@
 //! With the right one, `(Y >> t) - 2^(w-2-t) - rho = floor(y / 2^t) + {0, 1}` over the integers; the borrow
 //! is an unbiased stochastic rounding, because the low bits of `r` are uniform.
 //!
+//! The rounding depends on the opened `Y`: up exactly if `Y mod 2^t < y mod 2^t`. So the functionality is that of rounding by a
+//! threshold which both parties know; who learns a result in the clear learns how the bits below compare with it.
+//!
 //! Shares of `y` mod 2^64 are shares mod 2^w as well: only low bits are added and opened. A `y` outside the range
 //! gives a wrong value, which is why a run counts the pre-activations beyond [`MaskedOpening::width`]` - 2` bits.
 

@@ -4,6 +4,7 @@
 //! of two far beyond any rounding. The audit opens the shares that go into and come out of every activation layer
 //! and compares with the function in plaintext. It runs off the clock and sends nothing.
 
+use crate::protocol::Function;
 use crate::protocol::activation::ActivationSpec;
 use crate::ring::decode;
 use std::collections::HashMap;
@@ -45,7 +46,21 @@ impl Audit {
     }
 }
 
-/// How many results are off by more than 1 + |expected| / 16: roundings are far below, wraps far above.
+/// What an error must exceed to be no rounding. The published protocols truncate a power at up to `2 f` fractional bits,
+/// where a wrap is worth `2^(64 - 2 f)`, and multiply it by a coefficient, of `2^-p` at least; half of that is far above what
+/// flooring the base of a high power can lose.
+fn limit(spec: &ActivationSpec, expected: f64) -> f64 {
+    let rounding = 1.0 + expected.abs() / 16.0;
+    match &spec.function {
+        Function::Relu => rounding,
+        Function::Polynomial(polynomial) => {
+            let wrap_bits = 63 - 2 * spec.output_bits as i32 - polynomial.precision_bits as i32;
+            rounding.max(f64::from(wrap_bits).exp2())
+        }
+    }
+}
+
+/// How many results are off by more than any rounding.
 fn wrapped(spec: &ActivationSpec, a: &Shares, b: &Shares) -> u64 {
     let open = |a: &[u64], b: &[u64], bits| {
         a.iter().zip(b).map(|(a, b)| decode(a.wrapping_add(*b), bits)).collect::<Vec<f64>>()
@@ -54,7 +69,7 @@ fn wrapped(spec: &ActivationSpec, a: &Shares, b: &Shares) -> u64 {
     let outputs = open(&a.output, &b.output, spec.output_bits);
     let is_wrapped = |(x, actual): &(f64, f64)| {
         let expected = spec.function.eval(*x);
-        (actual - expected).abs() > 1.0 + expected.abs() / 16.0
+        (actual - expected).abs() > limit(spec, expected)
     };
     inputs.into_iter().zip(outputs).filter(is_wrapped).count() as u64
 }
@@ -62,7 +77,25 @@ fn wrapped(spec: &ActivationSpec, a: &Shares, b: &Shares) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::Function;
+    use crate::protocol::Polynomial;
+
+    #[test]
+    fn coarse_roundings_of_a_polynomial_are_no_wraps() {
+        let polynomial = Polynomial { coefficients: vec![0, 0, 0, 0, 0, 0, 512, 512], precision_bits: 10 };
+        let spec = ActivationSpec {
+            function: Function::Polynomial(polynomial),
+            elements: 2,
+            input_bits: 32,
+            output_bits: 16,
+            settings: Default::default(),
+        };
+        // x = -2 gives 32 - 64 = -32: 20 off, and a wrap of x^7 at 28 fractional bits, 2^36 / 2 off.
+        let audit = Audit::default();
+        let outputs = [-52i64 << 16, (-32 << 16) + (1 << 51)].map(|z| z as u64);
+        audit.record(0, &spec, Shares { input: vec![(-2i64 << 32) as u64; 2], output: outputs.to_vec() });
+        audit.record(0, &spec, Shares { input: vec![0; 2], output: vec![0; 2] });
+        assert_eq!(audit.wrapped_activations(), 1);
+    }
 
     #[test]
     fn counts_results_that_are_off_by_more_than_rounding() {

@@ -6,7 +6,7 @@
 
 use super::local::LocalOp;
 use super::plan::{Lowering, PlanError, StepKind, Value, ValueId};
-use crate::nn::graph::TensorShape;
+use crate::nn::graph::{Op, TensorShape};
 use crate::protocol::Function;
 use crate::protocol::activation::{ActivationSpec, Settings};
 
@@ -51,11 +51,21 @@ impl Lowering<'_> {
         let between = TensorShape { w: output.w, ..shape };
         let rows = Windows { input: shape, output: between, vertical: false, kernel, stride, padding };
         let columns = Windows { input: between, output, vertical: true, kernel, stride, padding };
-        let pooled = self.max_along(id, input, rows)?;
-        self.max_along(id, pooled, columns)
+        // Results of activations have `frac_bits` bits to spare in the width that holds pre-activations; of other
+        // values the width promises nothing.
+        let activated = matches!(self.graph.nodes[self.graph.nodes[id].inputs[0]].op, Op::Activation { .. });
+        let width = self.plan.settings.width.filter(|_| activated);
+        let pooled = self.max_along(id, input, rows, width)?;
+        self.max_along(id, pooled, columns, width)
     }
 
-    fn max_along(&mut self, id: usize, input: ValueId, windows: Windows) -> Result<ValueId, PlanError> {
+    fn max_along(
+        &mut self,
+        id: usize,
+        input: ValueId,
+        windows: Windows,
+        width: Option<u32>,
+    ) -> Result<ValueId, PlanError> {
         let Value { bits, known, .. } = self.plan.values[input];
         let elements = windows.output.elements();
         let flat = |count: usize, known| Value { shape: TensorShape { h: count, w: 1, c: elements }, bits, known };
@@ -66,7 +76,7 @@ impl Lowering<'_> {
             let known = self.plan.values[candidates].known;
             let op = StepKind::Local(LocalOp::Differences { elements });
             let differences = self.push(op, vec![candidates], id, flat(count / 2, known));
-            let positive = self.compare(id, differences)?;
+            let positive = self.compare(id, differences, width)?;
             count = count.div_ceil(2);
             let op = StepKind::Local(LocalOp::Maxima { elements });
             candidates = self.push(op, vec![candidates, positive], id, flat(count, false));
@@ -75,13 +85,10 @@ impl Lowering<'_> {
         Ok(candidates)
     }
 
-    /// `max(x, 0)` at the scale of `x`.
-    fn compare(&mut self, id: usize, x: ValueId) -> Result<ValueId, PlanError> {
+    /// `max(x, 0)` at the scale of `x`, read in `width` bits.
+    fn compare(&mut self, id: usize, x: ValueId, width: Option<u32>) -> Result<ValueId, PlanError> {
         let x = if self.plan.values[x].known { x } else { self.remask(x, id) };
         let Value { bits, shape, .. } = self.plan.values[x];
-        // Results of activations have `frac_bits` bits to spare in the width that holds pre-activations; of other
-        // values the width promises nothing.
-        let width = self.plan.settings.width.filter(|_| bits == self.plan.frac_bits);
         let spec = ActivationSpec {
             function: Function::Relu,
             elements: shape.elements(),

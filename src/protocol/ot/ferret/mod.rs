@@ -14,7 +14,7 @@
 //! The lowest bit of `delta` is 1; kept transfers have 0 in the sender's lowest bit, so that the receiver's lowest bit is
 //! its choice: code and noise act on choices and blocks at once.
 //!
-//! Made to measure: [`Reserve::for_transfers`] runs as many extensions as `n` transfers take and forgets what is left of
+//! Made to measure: `Reserve::for_transfers` runs as many extensions as `n` transfers take and forgets what is left of
 //! them, so that what a layer costs does not depend on the layers before. For many transfers a large extension is used,
 //! which takes its input from a small one.
 //!
