@@ -8,7 +8,7 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use longhaul::crypto::Seed;
 use longhaul::link::{ClockMode, ComputeMode, Endpoint, LinkConfig, LinkParameters, Phase, find_model, run_parties};
 use longhaul::protocol::activation::{ActivationSpec, ProtocolEntry, Settings, find};
-use longhaul::protocol::boolean::MaskedRelu;
+use longhaul::protocol::boolean::{MaskedRelu, and_opened};
 use longhaul::protocol::{Dealer, Function, MaterialStore, ProtocolError, Session};
 use longhaul::units::{BitRate, Bytes, Nanos};
 use std::hint::black_box;
@@ -37,6 +37,20 @@ fn kernels(criterion: &mut Criterion) {
         });
         group.finish();
     }
+}
+
+/// 64 AND gates per word: five loads and a store, 48 bytes.
+fn and_layer(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("AND layer");
+    for words in [1 << 10, 1 << 20] {
+        let [d, e, a, b] = [1, 2, 3, 4].map(|seed| Seed::from_u64(seed).prg().words::<u64>(words));
+        let mut c = vec![0u64; words];
+        group.throughput(Throughput::Elements(64 * words as u64));
+        group.bench_function(format!("{words} words"), |bencher| {
+            bencher.iter(|| and_opened(true, black_box([&d, &e]), black_box([&a, &b]), black_box(&mut c)));
+        });
+    }
+    group.finish();
 }
 
 fn free_link() -> LinkConfig {
@@ -88,5 +102,5 @@ fn layers(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, kernels, layers);
+criterion_group!(benches, and_layer, kernels, layers);
 criterion_main!(benches);

@@ -8,7 +8,7 @@ pub mod dcf;
 mod prg;
 pub mod rekeyed;
 #[cfg(target_arch = "x86_64")]
-mod rekeyed_aesni;
+mod rekeyed_narrow;
 #[cfg(target_arch = "x86_64")]
 mod rekeyed_vaes;
 pub mod row_words;

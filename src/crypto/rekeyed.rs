@@ -18,7 +18,10 @@
 use super::Block;
 use super::row_words::RowWords;
 #[cfg(target_arch = "x86_64")]
-use super::{rekeyed_aesni::AesNi, rekeyed_vaes::Vaes512};
+use super::{
+    rekeyed_narrow::{AesNi, Vaes256},
+    rekeyed_vaes::Vaes512,
+};
 use aes::Aes128;
 use aes::cipher::{BlockCipherEncrypt, KeyInit};
 use bytemuck::{Pod, Zeroable};
@@ -152,13 +155,15 @@ pub enum Kernel {
     Portable,
     /// AES-NI, one block per register.
     AesNi,
+    /// VAES on 256-bit registers, two blocks per register.
+    Vaes256,
     /// VAES on 512-bit registers, four blocks per register.
     Vaes512,
 }
 
 impl Kernel {
     /// All kernels, slowest first.
-    pub const ALL: [Kernel; 3] = [Kernel::Portable, Kernel::AesNi, Kernel::Vaes512];
+    pub const ALL: [Kernel; 4] = [Kernel::Portable, Kernel::AesNi, Kernel::Vaes256, Kernel::Vaes512];
 
     /// The fastest kernel of this machine.
     pub fn best() -> Kernel {
@@ -177,6 +182,8 @@ impl Kernel {
             #[cfg(target_arch = "x86_64")]
             Kernel::AesNi => AesNi::detect().is_some(),
             #[cfg(target_arch = "x86_64")]
+            Kernel::Vaes256 => Vaes256::detect().is_some(),
+            #[cfg(target_arch = "x86_64")]
             Kernel::Vaes512 => Vaes512::detect().is_some(),
             #[cfg(not(target_arch = "x86_64"))]
             _ => false,
@@ -193,6 +200,8 @@ impl Kernel {
             Kernel::Portable => work.with(Portable),
             #[cfg(target_arch = "x86_64")]
             Kernel::AesNi => AesNi::detect().expect(MISSING).run(work),
+            #[cfg(target_arch = "x86_64")]
+            Kernel::Vaes256 => Vaes256::detect().expect(MISSING).run(work),
             #[cfg(target_arch = "x86_64")]
             Kernel::Vaes512 => Vaes512::detect().expect(MISSING).run(work),
             #[cfg(not(target_arch = "x86_64"))]

@@ -1,8 +1,7 @@
-//! Whole files: defaults, every key, digests; shipped and bad files are in `tests/`.
+//! Whole files: defaults, every key, digests; bad files are in `tests/`.
 
 mod bad;
 mod bad_values;
-mod shipped;
 
 use std::fs;
 

@@ -72,9 +72,16 @@ pub(super) fn and(
     let theirs = session.exchange_words(&opened)?;
     xor_into(&mut opened, &theirs);
     let (d, e) = opened.split_at(n);
-    let public = session.if_server(u64::MAX);
-    for i in 0..n {
-        c[i] ^= (d[i] & b[i]) ^ (e[i] & a[i]) ^ (d[i] & e[i] & public);
-    }
+    and_opened(session.is_server(), [d, e], [&a, &b], &mut c);
     Ok(c)
+}
+
+/// The kernel of an AND layer: a party's share of `c` of each triple becomes its share of the product, from the opened
+/// `[x ^ a, y ^ b]` and its shares of `[a, b]`. One party, the `first`, adds what is public.
+pub fn and_opened(first: bool, [d, e]: [&[u64]; 2], [a, b]: [&[u64]; 2], c: &mut [u64]) {
+    let public = if first { u64::MAX } else { 0 };
+    let masks = a.iter().zip(b);
+    for (((c, d), e), (a, b)) in c.iter_mut().zip(d).zip(e).zip(masks) {
+        *c ^= (d & b) ^ (e & a) ^ (d & e & public);
+    }
 }
