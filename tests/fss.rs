@@ -35,7 +35,7 @@ fn narrow_rings_cost_less_and_compute_the_same() {
             assert_eq!(client.bytes(Phase::Offline, Party::Server), cost.offline.up);
             assert_eq!(dealer.bytes(Phase::Offline, Party::Server), cost.dealer_server);
             assert_eq!(dealer.bytes(Phase::Offline, Party::Client), cost.dealer_client);
-            assert_eq!(cost.online.down, width.div_ceil(8) as u64 * n as u64);
+            assert_eq!(cost.online.down, (width as u64 * n as u64).div_ceil(8));
         }
     }
 }
