@@ -2,6 +2,7 @@
 
 use super::NnError;
 use super::graph::{Graph, Node, NodeId, Op, TensorShape};
+use crate::protocol::Function;
 
 /// A graph under construction.
 ///
@@ -59,13 +60,21 @@ impl GraphBuilder {
         Ok(self.nodes.len() - 1)
     }
 
-    /// Adds an activation with the next free slot.
+    /// Adds a ReLU with the next free slot.
     ///
     /// # Errors
     /// None in fact: an activation fits every operand.
     pub fn activation(&mut self, name: &str, input: NodeId) -> Result<NodeId, NnError> {
+        self.activate(name, input, Function::Relu)
+    }
+
+    /// Adds an activation by `function` with the next free slot.
+    ///
+    /// # Errors
+    /// None in fact: an activation fits every operand.
+    pub fn activate(&mut self, name: &str, input: NodeId, function: Function) -> Result<NodeId, NnError> {
         let slot = self.slots;
-        self.push(name, Op::Activation { slot }, &[input])
+        self.push(name, Op::Activation { slot, function }, &[input])
     }
 
     /// The graph, checked; the node added last gives the logits.

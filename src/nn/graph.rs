@@ -2,6 +2,7 @@
 //!
 //! Tensors are `[height][width][channels]`; flat vectors have `h = w = 1`.
 
+use crate::protocol::Function;
 use crate::ring::LinearShape;
 
 /// The shape of one tensor.
@@ -43,6 +44,8 @@ pub enum Op {
     Activation {
         /// Which slot.
         slot: usize,
+        /// What the network was trained with.
+        function: Function,
     },
     /// Average pooling over `kernel x kernel` windows, no padding.
     AvgPool {
@@ -152,13 +155,27 @@ impl Graph {
         self.activation_sizes().iter().sum()
     }
 
+    /// What each activation slot was trained with, by slot number.
+    pub fn functions(&self) -> Vec<Function> {
+        let mut slots: Vec<(usize, &Function)> = self
+            .nodes
+            .iter()
+            .filter_map(|node| match &node.op {
+                Op::Activation { slot, function } => Some((*slot, function)),
+                _ => None,
+            })
+            .collect();
+        slots.sort_unstable_by_key(|(slot, _)| *slot);
+        slots.into_iter().map(|(_, function)| function.clone()).collect()
+    }
+
     /// Elements of each activation slot, by slot number.
     pub fn activation_sizes(&self) -> Vec<usize> {
         let mut slots: Vec<(usize, usize)> = self
             .nodes
             .iter()
             .filter_map(|node| match node.op {
-                Op::Activation { slot } => Some((slot, node.shape.elements())),
+                Op::Activation { slot, .. } => Some((slot, node.shape.elements())),
                 _ => None,
             })
             .collect();

@@ -67,7 +67,7 @@ impl Graph {
             }
             self.check_shape(id).map_err(fail)?;
             check_weights(&node.op).map_err(fail)?;
-            if let Op::Activation { slot } = node.op {
+            if let Op::Activation { slot, .. } = node.op {
                 if slot != slots {
                     return Err(fail(format!("activation slot {slot}, expected {slots}")));
                 }
@@ -190,11 +190,16 @@ fn show(shape: TensorShape) -> String {
 mod tests {
     use super::*;
     use crate::nn::builder::GraphBuilder;
+    use crate::protocol::Function;
+
+    fn relu(slot: usize) -> Op {
+        Op::Activation { slot, function: Function::Relu }
+    }
 
     /// input 4x4x2 -> act -> pool 2 -> flatten -> dense 8 -> 3.
     fn small() -> Graph {
         let mut b = GraphBuilder::new(TensorShape { h: 4, w: 4, c: 2 });
-        let x = b.push("act", Op::Activation { slot: 0 }, &[0]).unwrap();
+        let x = b.push("act", relu(0), &[0]).unwrap();
         let pool = Op::AvgPool { kernel: 2, stride: 2 };
         let x = b.push("pool", pool, &[x]).unwrap();
         let x = b.push("flatten", Op::Flatten, &[x]).unwrap();
@@ -228,7 +233,7 @@ mod tests {
     fn every_broken_rule_names_its_node() {
         let text = problem(|g| g.nodes[2].name = "act".to_string());
         assert_eq!(text, "network node `act`: another node has the same name");
-        let text = problem(|g| g.nodes[1].op = Op::Activation { slot: 1 });
+        let text = problem(|g| g.nodes[1].op = relu(1));
         assert_eq!(text, "network node `act`: activation slot 1, expected 0");
         let text = problem(|g| g.nodes[2].shape.c = 3);
         assert_eq!(text, "network node `pool`: shape 2x2x3, expected 2x2x2");

@@ -16,6 +16,8 @@ pub struct Polynomial {
 pub enum Function {
     /// `max(x, 0)`.
     Relu,
+    /// `min(max(x, 0), 6)`. Protocols do not compute it: networks are lowered to `relu(x) - relu(x - 6)`.
+    Relu6,
     /// A polynomial.
     Polynomial(Polynomial),
 }
@@ -144,6 +146,7 @@ impl Function {
     pub fn eval(&self, x: f64) -> f64 {
         match self {
             Function::Relu => x.max(0.0),
+            Function::Relu6 => x.clamp(0.0, 6.0),
             Function::Polynomial(p) => p.eval(x),
         }
     }

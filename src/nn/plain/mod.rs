@@ -93,7 +93,7 @@ pub fn forward_observed(
         let operands: Vec<&[f64]> = node.inputs.iter().map(|&i| values[i].as_slice()).collect();
         let result = match node.op {
             Op::Input => input.to_vec(),
-            Op::Activation { slot } => {
+            Op::Activation { slot, .. } => {
                 observe(slot, operands[0]);
                 activate(&functions[slot], operands[0])
             }

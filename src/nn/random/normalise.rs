@@ -54,9 +54,9 @@ fn evaluate(graph: &Graph, id: NodeId, values: &[Batch], images: &[Image]) -> Ba
     let shapes: Vec<TensorShape> = node.inputs.iter().map(|&i| graph.nodes[i].shape).collect();
     let one = |(image, picture): (usize, &Image)| {
         let operands: Vec<&[f64]> = (node.inputs.iter()).map(|&i| values[i][image].as_slice()).collect();
-        match node.op {
+        match &node.op {
             Op::Input => picture.pixels.clone(),
-            Op::Activation { .. } => plain::activate(&Function::Relu, operands[0]),
+            Op::Activation { function, .. } => plain::activate(function, operands[0]),
             _ => plain::evaluate(node, &shapes, &operands),
         }
     };

@@ -52,7 +52,7 @@ impl Audit {
 fn limit(spec: &ActivationSpec, expected: f64) -> f64 {
     let rounding = 1.0 + expected.abs() / 16.0;
     match &spec.function {
-        Function::Relu => rounding,
+        Function::Relu | Function::Relu6 => rounding,
         Function::Polynomial(polynomial) => {
             let wrap_bits = 63 - 2 * spec.output_bits as i32 - polynomial.precision_bits as i32;
             rounding.max(f64::from(wrap_bits).exp2())

@@ -272,7 +272,7 @@ impl<'a> Lowering<'a> {
                 Ok(inputs[0])
             }
             Op::Linear { shape, weights, bias } => self.linear(id, inputs[0], shape, weights, bias),
-            Op::Activation { slot } => self.activation(id, *slot, inputs[0]),
+            Op::Activation { slot, .. } => self.activation(id, *slot, inputs[0]),
             Op::AvgPool { kernel, stride } => self.pool(id, inputs[0], *kernel, *stride),
             Op::GlobalAvgPool => {
                 let side = self.graph.nodes[node.inputs[0]].shape;

@@ -109,6 +109,7 @@ fn relu_only(spec: &ActivationSpec) -> Result<(), String> {
     match spec.function {
         Function::Relu => Ok(()),
         Function::Polynomial(_) => Err("the protocol computes ReLU, not polynomials".into()),
+        Function::Relu6 => Err("the protocol computes ReLU; ReLU6 is made of two".into()),
     }
 }
 

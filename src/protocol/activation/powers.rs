@@ -40,7 +40,7 @@ const RANGE_BITS: u32 = 3;
 pub(super) fn polynomial(spec: &ActivationSpec) -> &Polynomial {
     match &spec.function {
         Function::Polynomial(polynomial) => polynomial,
-        Function::Relu => unreachable!("`supports` admits polynomials only"),
+        Function::Relu | Function::Relu6 => unreachable!("`supports` admits polynomials only"),
     }
 }
 

@@ -134,7 +134,7 @@ fn coefficient_words(spec: &ActivationSpec) -> usize {
 fn polynomial(spec: &ActivationSpec) -> &Polynomial {
     match &spec.function {
         Function::Polynomial(polynomial) => polynomial,
-        Function::Relu => unreachable!("`supports` admits polynomials only"),
+        Function::Relu | Function::Relu6 => unreachable!("`supports` admits polynomials only"),
     }
 }
 
