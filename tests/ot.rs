@@ -71,9 +71,15 @@ fn offsets_and_outputs_differ_between_seeds() {
         let outputs = [1, 2, 1].map(|seed| {
             let sender = |session: &mut Session| {
                 let mut cot = extension.sender(session)?;
+                cot.reserve(session, 64)?;
                 Ok((cot.delta(), cot.extend(session, 64)?))
             };
-            run(seed, sender, |session| extension.receiver(session)?.extend(session, &[0])).0
+            let receiver = |session: &mut Session| {
+                let mut cot = extension.receiver(session)?;
+                cot.reserve(session, 64)?;
+                cot.extend(session, &[0])
+            };
+            run(seed, sender, receiver).0
         });
         assert!(outputs[0] == outputs[2] && outputs[0].0 != outputs[1].0, "{name}");
         let first: Vec<Block> = outputs.iter().map(|(_, q)| q[0]).collect();

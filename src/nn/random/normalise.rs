@@ -4,7 +4,6 @@ use super::moments::{Affine, Moments, fit_branch};
 use crate::nn::data::Image;
 use crate::nn::graph::{Graph, NodeId, Op, TensorShape};
 use crate::nn::plain;
-use crate::protocol::Function;
 use crate::ring::LinearShape;
 
 /// Variance of a shortcut that is itself a linear layer, so half of the sum's.
@@ -142,6 +141,7 @@ mod tests {
     use crate::nn::data::{Normalization, random_images};
     use crate::nn::random::RandomWeights;
     use crate::nn::weights::{Conv, conv_with_bias, dense};
+    use crate::protocol::Function;
 
     /// Mean and variance per channel of every slot's pre-activations, and the logits, on fresh images.
     fn measure(graph: &Graph, images: &[Image]) -> (Vec<Vec<Moments>>, Batch) {
