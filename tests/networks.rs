@@ -9,7 +9,7 @@ use longhaul::link::{ClockMode, LinkConfig, LinkParameters, Party, Phase};
 use longhaul::nn::builder::GraphBuilder;
 use longhaul::nn::data::{Normalization, random_images};
 use longhaul::nn::graph::{Graph, Op, TensorShape};
-use longhaul::nn::secure::{Inference, Query, infer, lower};
+use longhaul::nn::secure::{Inference, Method, Query, ServerWeights, Slot, infer, lower};
 use longhaul::nn::{arch, plain};
 use longhaul::protocol::Function;
 use longhaul::protocol::activation::{self, Family, PROTOCOLS, ProtocolEntry, Setting};
@@ -24,26 +24,23 @@ fn functions(entry: &ProtocolEntry, graph: &Graph) -> Vec<Function> {
     vec![harness::function_for(entry); graph.activation_layers()]
 }
 
+fn slots(entry: &'static ProtocolEntry, graph: &Graph) -> Vec<Slot> {
+    let method = Method { entry, settings: Default::default() };
+    functions(entry, graph).into_iter().map(|function| Slot { function, method }).collect()
+}
+
 fn execute(
     graph: &Graph,
-    entry: &ProtocolEntry,
+    entry: &'static ProtocolEntry,
     image: &[f64],
     seed: u64,
     link: &LinkConfig,
     material_bytes: u64,
 ) -> (Inference, Measurement) {
-    let (plan, weights) =
-        lower(graph, &functions(entry, graph), FRAC_BITS, entry.protocol, Default::default()).unwrap();
-    let query = Query {
-        plan: &plan,
-        weights: &weights,
-        image,
-        protocol: entry.protocol,
-        link,
-        seed: Seed::from_u64(seed),
-        material_bytes,
-        audit: None,
-    };
+    let plan = lower(graph, &slots(entry, graph), FRAC_BITS).unwrap();
+    let weights = ServerWeights::encode(graph, &plan).unwrap();
+    let query =
+        Query { plan: &plan, weights: &weights, image, link, seed: Seed::from_u64(seed), material_bytes, audit: None };
     let inference = infer(&query).unwrap_or_else(|error| panic!("{}: {error}", entry.id));
     let measurement = Measurement::new(&plan, &inference);
     (inference, measurement)
@@ -139,9 +136,8 @@ fn declared_activation_costs_add_up_in_a_network() {
     let graph = random_network("resnet20");
     let image = &random_images(graph.input_shape(), 1, 1)[0];
     for entry in PROTOCOLS {
-        let (plan, _) =
-            lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol, Default::default()).unwrap();
-        let costs: Vec<_> = plan.activations().map(|spec| entry.protocol.cost(spec)).collect();
+        let plan = lower(&graph, &slots(entry, &graph), FRAC_BITS).unwrap();
+        let costs: Vec<_> = plan.activations().map(|(spec, _)| entry.protocol.cost(spec)).collect();
         let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
         let (offline, online) = (measured.phase(Phase::Offline), measured.phase(Phase::Online));
         assert_eq!(offline.bytes_up, costs.iter().map(|c| c.offline.up).sum::<u64>(), "{}", entry.id);
@@ -358,21 +354,27 @@ fn a_max_pool_is_a_tree_of_comparisons() {
     let mut builder = GraphBuilder::new(TensorShape { h: 7, w: 7, c: 2 });
     let pool = Op::MaxPool { kernel: 3, stride: 2, padding: 1 };
     let pooled = builder.push("pool", pool, &[0]).unwrap();
-    builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    let flat = builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    let shape = LinearShape::Dense { inputs: 32, outputs: 3 };
+    let linear = Op::Linear { shape, weights: vec![0.5; 96], bias: vec![0.0; 3] };
+    let linear = builder.push("linear", linear, &[flat]).unwrap();
+    builder.activation("act", linear).unwrap();
     let graph = builder.finish().unwrap();
-    let gmw = activation::find("gmw").unwrap();
-    let (plan, _) = lower(&graph, &[], FRAC_BITS, gmw.protocol, Default::default()).unwrap();
-    let sizes: Vec<_> = plan.activations().map(|spec| (spec.elements, spec.shift())).collect();
-    assert_eq!(sizes, [(56, 0), (56, 0), (32, 0), (32, 0)]);
+    let plan = lower(&graph, &slots(activation::find("gmw").unwrap(), &graph), FRAC_BITS).unwrap();
+    let sizes: Vec<_> = plan.activations().map(|(spec, _)| (spec.elements, spec.shift())).collect();
+    assert_eq!(sizes, [(56, 0), (56, 0), (32, 0), (32, 0), (3, 16)]);
 }
 
 #[test]
 fn polynomials_cannot_pool_by_maximum() {
     let graph = max_pooling_network();
     let entry = activation::find("fused").unwrap();
-    let refused = lower(&graph, &functions(entry, &graph), FRAC_BITS, entry.protocol, Default::default());
+    let refused = lower(&graph, &slots(entry, &graph), FRAC_BITS);
     let message = refused.err().unwrap().to_string();
-    assert!(message.starts_with("pool of the image: max pooling compares: `fused` computes polynomials"), "{message}");
+    assert!(
+        message.starts_with("pool of the image: max pooling compares, which no protocol of this cell does"),
+        "{message}"
+    );
 }
 
 #[test]

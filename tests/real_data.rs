@@ -8,7 +8,7 @@ use harness::wan;
 use longhaul::crypto::Seed;
 use longhaul::nn::arch;
 use longhaul::nn::data::{Normalization, Split, read_cifar10};
-use longhaul::nn::secure::{Query, infer, lower};
+use longhaul::nn::secure::{Method, Query, ServerWeights, Slot, infer, lower};
 use longhaul::protocol::activation::{self, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use std::path::Path;
@@ -27,8 +27,10 @@ struct Case<'a> {
 /// Private and stored logits of every image, two images at a time.
 fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
     let graph = arch::find(case.model).unwrap().load(&data.join(case.weights)).unwrap();
-    let functions = vec![case.function.clone(); graph.activation_layers()];
-    let (plan, weights) = lower(&graph, &functions, 16, case.entry.protocol, Default::default()).unwrap();
+    let method = Method { entry: case.entry, settings: Default::default() };
+    let slots = vec![Slot { function: case.function.clone(), method }; graph.activation_layers()];
+    let plan = lower(&graph, &slots, 16).unwrap();
+    let weights = ServerWeights::encode(&graph, &plan).unwrap();
     let mut images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, case.images).unwrap();
     let normalization = Normalization::named(case.normalization).unwrap();
     images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));
@@ -42,7 +44,6 @@ fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
                 plan: &plan,
                 weights: &weights,
                 image: &image.pixels,
-                protocol: case.entry.protocol,
                 link: &wan(),
                 seed: Seed::from_u64(index as u64),
                 material_bytes: 1 << 30,

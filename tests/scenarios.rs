@@ -75,7 +75,7 @@ fn the_quickstart_needs_no_data_and_means_what_it_says() {
 fn protocols_toml_names_every_protocol() {
     let scenario = read(&shipped().join("protocols.toml"), &SearchPath::default());
     for known in catalogue().protocols {
-        assert!(scenario.protocols.iter().any(|protocol| protocol.id == known.id), "{} is missing", known.id);
+        assert!(scenario.protocols.iter().any(|protocol| protocol.choice.id == known.id), "{} is missing", known.id);
     }
 }
 

@@ -82,8 +82,8 @@ struct Engine<'a> {
     pending: Vec<RunRecord>,
     layers: Vec<CellLayers>,
     flushed: Instant,
-    /// Plaintext runs of the current model, by function and width, and image.
-    references: Vec<((Function, u32), Vec<Reference>)>,
+    /// Plaintext runs of the current model, by what they depend on, and image.
+    references: Vec<(ReferenceKey, Vec<Reference>)>,
     /// Cells of which the user has been told that a run went wrong.
     doubted: HashSet<usize>,
 }
@@ -112,7 +112,7 @@ impl Engine<'_> {
         Ok(())
     }
 
-    /// The plaintext network with the protocol's function on every image, once per function and width.
+    /// The plaintext network with the protocol's functions on every image, once per functions and ranges.
     fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) -> Result<(), RunError> {
         let key = reference_key(prepared);
         if self.references.iter().any(|(known, _)| *known == key) {
@@ -121,7 +121,7 @@ impl Engine<'_> {
         let reference = |image: &Image| {
             self.go_on()?;
             let Image { pixels, .. } = image;
-            Ok(Reference::new(&model.graph, &prepared.plan, &key.0, pixels))
+            Ok(Reference::new(&model.graph, &prepared.plan, &prepared.functions, pixels))
         };
         let references = model.images.iter().map(reference);
         let references = references.collect::<Result<Vec<_>, RunError>>()?;
@@ -179,9 +179,8 @@ impl Engine<'_> {
         let audit = Audit::default();
         let query = Query {
             plan: &prepared.plan,
-            weights: &prepared.weights,
+            weights: &model.weights,
             image: pixels,
-            protocol: prepared.entry.protocol,
             link: &link_config(self.scenario, link, self.cancel),
             seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
             material_bytes: self.scenario.memory.material.0,
@@ -267,9 +266,11 @@ struct Run<'a> {
     cell: usize,
 }
 
-/// What a plaintext run depends on: the function, and the width that values must fit.
-fn reference_key(prepared: &PreparedProtocol) -> (Function, u32) {
-    (prepared.protocol.function(), prepared.protocol.settings.width())
+/// What a plaintext run depends on: the functions, and the ranges that values must fit.
+type ReferenceKey = (Vec<Function>, Vec<f64>);
+
+fn reference_key(prepared: &PreparedProtocol) -> ReferenceKey {
+    (prepared.functions.clone(), prepared.plan.range_limits.clone())
 }
 
 fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {

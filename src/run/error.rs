@@ -6,7 +6,7 @@ use crate::nn::secure::PlanError;
 use crate::protocol::ProtocolError;
 use crate::protocol::activation::Setting;
 use crate::report::ReportError;
-use crate::scenario::{Protocol, Scenario};
+use crate::scenario::{Choice, Scenario};
 
 /// A failed run. What was measured before stays on disk.
 #[derive(Debug, thiserror::Error)]
@@ -68,7 +68,7 @@ impl RunError {
         };
         let activation = |name: &str| {
             let index = scenario.protocols.iter().position(|p| p.name == name)?;
-            let Protocol { polynomial, settings, .. } = &scenario.protocols[index];
+            let Choice { polynomial, settings, .. } = &scenario.protocols[index].choice;
             let key = match (settings.width, polynomial) {
                 (Some(_), Some(_)) => Setting::WireBits.key(),
                 (Some(_), None) => Setting::Width.key(),
@@ -84,6 +84,10 @@ impl RunError {
                 PlanError::Range { .. } => weights(model),
                 PlanError::Activation { .. } => activation(protocol),
                 PlanError::Scale { .. } => Some("fixed_point.frac_bits".to_string()),
+                PlanError::NoSlot { .. } => {
+                    let index = scenario.protocols.iter().position(|p| p.name == *protocol)?;
+                    Some(format!("protocol[{index}].slots"))
+                }
                 PlanError::Slots { .. } => None,
             },
             RunError::Cell { .. } | RunError::Report(_) | RunError::Cancelled => None,

@@ -3,10 +3,11 @@
 use super::RunError;
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
-use crate::nn::secure::{Plan, ServerWeights, lower};
+use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower};
 use crate::nn::{NnError, arch};
-use crate::protocol::activation::{self, ProtocolEntry};
-use crate::scenario::{ImageSource, Model, Protocol, Scenario, Split, Weights};
+use crate::protocol::Function;
+use crate::protocol::activation;
+use crate::scenario::{At, ImageSource, Model, Protocol, Scenario, Split, Weights};
 use tokio_util::sync::CancellationToken;
 
 /// A scenario whose networks, weights and images are loaded and fit together.
@@ -21,15 +22,17 @@ pub(super) struct PreparedModel<'a> {
     pub graph: Graph,
     /// Normalised images, `[h][w][c]`, with their labels.
     pub images: Vec<Image>,
+    /// The server's input, whatever the protocol.
+    pub weights: ServerWeights,
     /// One per protocol of the scenario.
     pub protocols: Vec<PreparedProtocol<'a>>,
 }
 
 pub(super) struct PreparedProtocol<'a> {
     pub protocol: &'a Protocol,
-    pub entry: &'static ProtocolEntry,
+    /// What each activation slot computes.
+    pub functions: Vec<Function>,
     pub plan: Plan,
-    pub weights: ServerWeights,
 }
 
 /// Loads what `scenario` names and plans every execution; nothing is run and nothing written.
@@ -49,19 +52,42 @@ fn prepare_model<'a>(
 ) -> Result<PreparedModel<'a>, RunError> {
     let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
     let images = images(scenario, model, &graph).map_err(RunError::Input)?;
-    let slots = graph.activation_layers();
     let protocol = |protocol: &'a Protocol| {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let entry = activation::find(&protocol.id).expect("the scenario was checked against the registry");
-        let functions = vec![protocol.function(); slots];
-        let (plan, weights) = lower(&graph, &functions, scenario.frac_bits, entry.protocol, protocol.settings)
-            .map_err(|error| RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error })?;
-        Ok(PreparedProtocol { protocol, entry, plan, weights })
+        let slots = slots(protocol, &graph);
+        let plan = slots.and_then(|slots| Ok((lower(&graph, &slots, scenario.frac_bits)?, slots)));
+        let (plan, slots) = plan.map_err(|error| plan_error(model, protocol, error))?;
+        Ok(PreparedProtocol { protocol, functions: slots.into_iter().map(|slot| slot.function).collect(), plan })
     };
-    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<_, RunError>>()?;
-    Ok(PreparedModel { model, graph, images, protocols })
+    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<Vec<_>, RunError>>()?;
+    let first = protocols.first().expect("a scenario has a protocol");
+    let weights =
+        ServerWeights::encode(&graph, &first.plan).map_err(|error| plan_error(model, first.protocol, error))?;
+    Ok(PreparedModel { model, graph, images, weights, protocols })
+}
+
+fn plan_error(model: &Model, protocol: &Protocol, error: PlanError) -> RunError {
+    RunError::Plan { model: model.name.clone(), protocol: protocol.name.clone(), error }
+}
+
+/// What `protocol` chooses for every activation slot of a network.
+fn slots(protocol: &Protocol, graph: &Graph) -> Result<Vec<Slot>, PlanError> {
+    let natives = graph.functions();
+    for choice in &protocol.slots {
+        if let At::Slots(slots) = &choice.at
+            && let Some(&slot) = slots.iter().find(|&&slot| slot >= natives.len())
+        {
+            return Err(PlanError::NoSlot { slot, slots: natives.len() });
+        }
+    }
+    let slot = |(slot, native): (usize, &Function)| {
+        let (choice, function) = protocol.choice(slot, native);
+        let entry = activation::find(&choice.id).expect("the scenario was checked against the registry");
+        Slot { function, method: Method { entry, settings: choice.settings } }
+    };
+    Ok(natives.iter().enumerate().map(slot).collect())
 }
 
 fn normalization(model: &Model) -> Normalization {

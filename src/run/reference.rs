@@ -13,13 +13,12 @@ pub(super) struct Reference {
 }
 
 impl Reference {
-    /// Runs `graph` with the same function in every slot.
-    pub(super) fn new(graph: &Graph, plan: &Plan, function: &Function, image: &[f64]) -> Reference {
-        let functions = vec![function.clone(); graph.activation_layers()];
+    /// Runs `graph` with one function per slot.
+    pub(super) fn new(graph: &Graph, plan: &Plan, functions: &[Function], image: &[f64]) -> Reference {
         let count =
             |values: &[f64], limit: f64| values.iter().filter(|x| x.is_nan() || x.abs() >= limit).count() as u64;
         let mut outside = vec![0; plan.range_limits.len()];
-        let logits = forward_observed(graph, image, &functions, &mut |slot, values| {
+        let logits = forward_observed(graph, image, functions, &mut |slot, values| {
             outside[slot] = count(values, plan.range_limits[slot])
         });
         outside[functions.len()] = count(&logits, plan.range_limits[functions.len()]);

@@ -40,7 +40,7 @@ pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
 pub use links::Link;
 pub use models::{Model, Normalize, Weights};
-pub use protocols::Protocol;
+pub use protocols::{At, Choice, Protocol, SlotChoice};
 pub use search::{DataPath, SearchPath};
 pub use settings::{Clock, Compute, MemoryBudget, Speedup};
 

@@ -52,7 +52,12 @@ pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", k
 /// An activation protocol.
 pub(super) const PROTOCOL: Section = Section {
     header: "[[protocol]]",
-    keys: &["name", "id", "polynomial", "precision_bits", "wire_bits", "width", "ot"],
+    keys: &["name", "id", "polynomial", "precision_bits", "wire_bits", "width", "ot", "slots"],
+};
+/// Another choice for some activation slots.
+pub(super) const SLOTS: Section = Section {
+    header: "[[protocol.slots]]",
+    keys: &["at", "id", "polynomial", "precision_bits", "wire_bits", "width", "ot"],
 };
 /// A link.
 pub(super) const LINK: Section = Section {
@@ -65,5 +70,5 @@ pub(super) const SPEEDUP: Section = Section { header: "[speedup]", keys: &["subj
 pub(super) const MEMORY: Section = Section { header: "[memory]", keys: &["in_flight", "material"] };
 
 /// All of them.
-pub(super) const SECTIONS: [&Section; 9] =
-    [&TOP, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &LINK, &SPEEDUP, &MEMORY];
+pub(super) const SECTIONS: [&Section; 10] =
+    [&TOP, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &SLOTS, &LINK, &SPEEDUP, &MEMORY];

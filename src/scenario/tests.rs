@@ -81,9 +81,13 @@ fn every_default() {
         }],
         protocols: vec![Protocol {
             name: "fused".to_owned(),
-            id: "fused".to_owned(),
-            polynomial: crate::protocol::Polynomial::named("relu-d4"),
-            settings: Default::default(),
+            choice: Choice {
+                id: "fused".to_owned(),
+                polynomial: crate::protocol::Polynomial::named("relu-d4"),
+                replaces: false,
+                settings: Default::default(),
+            },
+            slots: Vec::new(),
         }],
         links: vec![Link {
             name: "wan".to_owned(),
@@ -160,11 +164,11 @@ material = "2 GB"
     assert_eq!((model.name.as_str(), model.arch.as_str()), ("a", "resnet20"));
     let constants = ([0.0, 0.5, 1.0], [0.25, 0.5, 1.0]);
     assert_eq!(model.normalize.mean_and_std(), constants);
-    let polynomial = scenario.protocols[0].polynomial.as_ref();
+    let polynomial = scenario.protocols[0].choice.polynomial.as_ref();
     let polynomial = polynomial.expect("of the polynomial family");
     assert_eq!(polynomial.coefficients, [0, 2, 1]);
     assert_eq!(polynomial.precision_bits, 2);
-    assert_eq!(scenario.protocols[1].function(), crate::protocol::Function::Relu);
+    assert_eq!(scenario.protocols[1].choice.polynomial, None);
     let link = &scenario.links[0];
     assert_eq!(link.model, "token-bucket");
     assert_eq!(link.latency, Nanos(7), "one way as written");

@@ -1,10 +1,11 @@
 //! One private inference: the three parties walk the plan, each on its own thread, over the channels only.
 
 use super::audit::{Audit, Shares};
-use super::plan::{Plan, ServerWeights, Step, StepKind, ValueId};
+use super::plan::{Method, Plan, Step, StepKind, ValueId};
+use super::server_weights::ServerWeights;
 use crate::crypto::Seed;
 use crate::link::{ClockMode, Endpoint, Execution, LinkConfig, PartyFailure, Phase, run_parties};
-use crate::protocol::activation::{ActivationProtocol, Activator, Material};
+use crate::protocol::activation::{Activator, Material};
 use crate::protocol::{Dealer, MaterialStore, ProtocolError, Session, linear};
 use crate::ring::{PackedWeights, decode, encode_slice};
 
@@ -16,8 +17,6 @@ pub struct Query<'a> {
     pub weights: &'a ServerWeights,
     /// The client's input: the image, `[h][w][c]`.
     pub image: &'a [f64],
-    /// Fills the activation slots.
-    pub protocol: &'a dyn ActivationProtocol,
     /// Link and clock.
     pub link: &'a LinkConfig,
     /// Root of all randomness of this execution.
@@ -36,24 +35,24 @@ pub type Inference = Execution<(), Vec<f64>, ()>;
 /// # Errors
 /// The first party's failure.
 pub fn infer(query: &Query) -> Result<Inference, PartyFailure<ProtocolError>> {
-    let &Query { plan, weights, image, protocol, link, seed, material_bytes, audit } = query;
+    let &Query { plan, weights, image, link, seed, material_bytes, audit } = query;
     let audit = audit.filter(|_| link.clock == ClockMode::Virtual);
     run_parties(
         link,
         |endpoint| {
             let wall = endpoint.clock() == ClockMode::Wall;
             let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut server = Server::new(session, plan, protocol, audit, weights)?;
+            let mut server = Server::new(session, plan, audit, weights)?;
             walk(plan, wall, &mut server)
         },
         |endpoint| {
             let wall = endpoint.clock() == ClockMode::Wall;
             let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut client = Client::new(session, plan, protocol, audit, image)?;
+            let mut client = Client::new(session, plan, audit, image)?;
             walk(plan, wall, &mut client)?;
             Ok(client.logits)
         },
-        |endpoint| deal(endpoint, seed, plan, protocol),
+        |endpoint| deal(endpoint, seed, plan),
     )
 }
 
@@ -88,7 +87,8 @@ fn walk(plan: &Plan, wall: bool, party: &mut impl Party) -> Result<(), ProtocolE
 struct Walk<'a, 'e> {
     plan: &'a Plan,
     session: Session<'e>,
-    activator: Box<dyn Activator>,
+    /// Per method of the plan.
+    activators: Vec<Box<dyn Activator>>,
     /// Per value: this party's share, while it is needed.
     shares: Vec<Option<Vec<u64>>>,
     /// Per step: its material, until it is used.
@@ -99,18 +99,14 @@ struct Walk<'a, 'e> {
 }
 
 impl<'a, 'e> Walk<'a, 'e> {
-    fn new(
-        mut session: Session<'e>,
-        plan: &'a Plan,
-        protocol: &dyn ActivationProtocol,
-        audit: Option<&'a Audit>,
-    ) -> Result<Walk<'a, 'e>, ProtocolError> {
-        let activator = protocol.setup(&mut session, &plan.settings)?;
+    fn new(mut session: Session<'e>, plan: &'a Plan, audit: Option<&'a Audit>) -> Result<Walk<'a, 'e>, ProtocolError> {
+        let setup = |method: &Method| method.entry.protocol.setup(&mut session, &method.settings);
+        let activators = plan.methods.iter().map(setup).collect::<Result<_, _>>()?;
         let material = plan.steps.iter().map(|_| None).collect();
         Ok(Walk {
             plan,
             session,
-            activator,
+            activators,
             shares: vec![None; plan.values.len()],
             material,
             last_uses: plan.last_uses(),
@@ -132,7 +128,7 @@ impl<'a, 'e> Walk<'a, 'e> {
 
     fn local(&mut self, step: &Step, op: &super::local::LocalOp) {
         let operands: Vec<&[u64]> = step.inputs.iter().map(|&value| self.share(value)).collect();
-        self.shares[step.output] = Some(op.apply(&operands));
+        self.shares[step.output] = Some(op.apply(&operands, self.session.is_server()));
     }
 
     fn activate(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
@@ -140,7 +136,7 @@ impl<'a, 'e> Walk<'a, 'e> {
         let material = self.material[index].take().expect("the offline part of the step made it");
         let input = self.audit.map(|_| self.session.off_the_clock(|| share.clone()));
         let output = material.online(&mut self.session, share)?;
-        if let (Some(audit), Some(input), StepKind::Activation { spec }) = (self.audit, input, &step.kind) {
+        if let (Some(audit), Some(input), StepKind::Activation { spec, .. }) = (self.audit, input, &step.kind) {
             self.session.off_the_clock(|| audit.record(index, spec, Shares { input, output: output.clone() }));
         }
         self.shares[step.output] = Some(output);
@@ -165,15 +161,14 @@ impl<'a, 'e> Server<'a, 'e> {
     fn new(
         session: Session<'e>,
         plan: &'a Plan,
-        protocol: &dyn ActivationProtocol,
         audit: Option<&'a Audit>,
         weights: &'a ServerWeights,
     ) -> Result<Server<'a, 'e>, ProtocolError> {
-        let mut walk = Walk::new(session, plan, protocol, audit)?;
+        let mut walk = Walk::new(session, plan, audit)?;
         // The image: the client holds all of it.
         walk.shares[0] = Some(vec![0; plan.values[0].shape.elements()]);
         for layer in &weights.layers {
-            linear::send_masked_weights(&mut walk.session, &layer.weights)?;
+            linear::send_masked_weights(&mut walk.session, &layer.weights.words())?;
         }
         Ok(Server { walk, weights, products: vec![None; plan.linears.len()] })
     }
@@ -185,12 +180,14 @@ impl Party for Server<'_, '_> {
     }
 
     fn offline(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
-        let Walk { session, activator, material, plan, .. } = &mut self.walk;
+        let Walk { session, activators, material, plan, .. } = &mut self.walk;
         match &step.kind {
             StepKind::Linear { index } => {
-                self.products[*index] = Some(linear::server_product(session, plan.linears[*index].outputs())?)
+                self.products[*index] = Some(linear::server_product(session, plan.linears[*index].shape.outputs())?)
             }
-            StepKind::Activation { spec } => material[index] = Some(activator.preprocess(session, spec, &[])?),
+            StepKind::Activation { spec, method } => {
+                material[index] = Some(activators[*method].preprocess(session, spec, &[])?)
+            }
             StepKind::Remask | StepKind::Local(_) | StepKind::Reveal => {}
         }
         Ok(())
@@ -230,7 +227,6 @@ impl<'a, 'e> Client<'a, 'e> {
     fn new(
         session: Session<'e>,
         plan: &'a Plan,
-        protocol: &dyn ActivationProtocol,
         audit: Option<&'a Audit>,
         image: &[f64],
     ) -> Result<Client<'a, 'e>, ProtocolError> {
@@ -244,12 +240,12 @@ impl<'a, 'e> Client<'a, 'e> {
         let encoded = encode_slice(image, plan.frac_bits).map_err(|index| {
             ProtocolError::Input(format!("value {index} of the image, {}, does not fit fixed point", image[index]))
         })?;
-        let mut walk = Walk::new(session, plan, protocol, audit)?;
+        let mut walk = Walk::new(session, plan, audit)?;
         walk.shares[0] = Some(encoded);
         let masked_weights = plan
             .linears
             .iter()
-            .map(|shape| linear::recv_masked_weights(&mut walk.session, shape))
+            .map(|planned| linear::recv_masked_weights(&mut walk.session, &planned.shape))
             .collect::<Result<_, _>>()?;
         Ok(Client { walk, masked_weights, logits: Vec::new() })
     }
@@ -276,9 +272,9 @@ impl Party for Client<'_, '_> {
                 let u = linear::client_product(&mut walk.session, &self.masked_weights[*index], r)?;
                 walk.shares[step.output] = Some(u);
             }
-            StepKind::Activation { spec } => {
+            StepKind::Activation { spec, method } => {
                 let share = walk.shares[step.inputs[0]].as_deref().expect("an activation reads a value known offline");
-                walk.material[index] = Some(walk.activator.preprocess(&mut walk.session, spec, share)?);
+                walk.material[index] = Some(walk.activators[*method].preprocess(&mut walk.session, spec, share)?);
             }
             StepKind::Local(op) if self.is_known(step) => self.walk.local(step, op),
             StepKind::Local(_) | StepKind::Reveal => {}
@@ -312,14 +308,13 @@ impl Party for Client<'_, '_> {
 }
 
 /// The dealer's walk: masks of weights, then per query masks, products and the activations' material.
-fn deal(
-    endpoint: &mut Endpoint,
-    seed: Seed,
-    plan: &Plan,
-    protocol: &dyn ActivationProtocol,
-) -> Result<(), ProtocolError> {
+fn deal(endpoint: &mut Endpoint, seed: Seed, plan: &Plan) -> Result<(), ProtocolError> {
     let mut dealer = Dealer::new(endpoint, seed);
-    let a = plan.linears.iter().map(|shape| linear::deal_weights(&mut dealer, shape)).collect::<Result<Vec<_>, _>>()?;
+    let a = plan
+        .linears
+        .iter()
+        .map(|planned| linear::deal_weights(&mut dealer, &planned.shape))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut masks: Vec<Option<Vec<u64>>> = vec![None; plan.values.len()];
     let last_uses = plan.last_uses();
     for (index, step) in plan.steps.iter().enumerate() {
@@ -332,7 +327,7 @@ fn deal(
                 let r = masks[step.inputs[0]].as_deref().expect("a linear layer reads a re-masked value");
                 linear::deal_product(&mut dealer, &a[*index], r)?;
             }
-            StepKind::Activation { spec } => protocol.deal(&mut dealer, spec)?,
+            StepKind::Activation { spec, method } => plan.methods[*method].entry.protocol.deal(&mut dealer, spec)?,
             StepKind::Local(_) | StepKind::Reveal => {}
         }
         last_uses[index].iter().for_each(|&value| masks[value] = None);

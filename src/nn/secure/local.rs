@@ -1,5 +1,5 @@
-//! Operations on one party's share that need no communication. All are linear, so each party applies
-//! them to its own share.
+//! Operations on one party's share that need no communication. All are linear up to constants, so each party applies
+//! them to its own share; constants are the server's.
 
 use super::max_pool::Windows;
 use crate::nn::graph::TensorShape;
@@ -16,12 +16,14 @@ pub(super) enum LocalOp {
     Differences { elements: usize },
     /// The larger of each two candidates, from them and the positive part of their difference; an odd last one as it is.
     Maxima { elements: usize },
+    /// `x`, then `x - 6` (a constant of which the server subtracts all).
+    Relu6Pair { six: u64 },
     /// Every `stride`-th pixel, zero channels before and after.
     PadShortcut { input: TensorShape, stride: usize, before: usize, after: usize },
 }
 
 impl LocalOp {
-    pub(super) fn apply(&self, operands: &[&[u64]]) -> Vec<u64> {
+    pub(super) fn apply(&self, operands: &[&[u64]], is_server: bool) -> Vec<u64> {
         match *self {
             LocalOp::SumPool { input, kernel, stride, factor } => sum_pool(input, kernel, stride, factor, operands[0]),
             LocalOp::Add { lift } => {
@@ -31,6 +33,10 @@ impl LocalOp {
             LocalOp::Candidates(windows) => candidates(windows, operands[0]),
             LocalOp::Differences { elements } => differences(elements, operands[0]),
             LocalOp::Maxima { elements } => maxima(elements, operands[0], operands[1]),
+            LocalOp::Relu6Pair { six } => {
+                let six = if is_server { six } else { 0 };
+                operands[0].iter().copied().chain(operands[0].iter().map(|x| x.wrapping_sub(six))).collect()
+            }
             LocalOp::PadShortcut { input, stride, before, after } => {
                 pad_shortcut(input, stride, before, after, operands[0])
             }
@@ -91,9 +97,9 @@ mod tests {
 
     #[test]
     fn pools_sum_windows() {
-        let pooled = LocalOp::SumPool { input: INPUT, kernel: (2, 2), stride: 2, factor: 1 }.apply(&[&X]);
+        let pooled = LocalOp::SumPool { input: INPUT, kernel: (2, 2), stride: 2, factor: 1 }.apply(&[&X], false);
         assert_eq!(pooled, [1 + 3 + 10 + 30, 2 + 4 + 20 + 40, 5 + 7 + 50 + 70, 6 + 8 + 60 + 80]);
-        let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, factor: 3 }.apply(&[&X]);
+        let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, factor: 3 }.apply(&[&X], false);
         assert_eq!(global, [3 * (16 + 160), 3 * (20 + 200)]);
     }
 
@@ -102,27 +108,27 @@ mod tests {
         // One row 1 3 5 7 of the first channel; kernel 3, stride 2, padding 1: (1 1 3) and (3 5 7).
         let output = TensorShape { h: 2, w: 2, c: 2 };
         let windows = Windows { input: INPUT, output, vertical: false, kernel: 3, stride: 2, padding: 1 };
-        let candidates = LocalOp::Candidates(windows).apply(&[&X]);
+        let candidates = LocalOp::Candidates(windows).apply(&[&X], false);
         assert_eq!(candidates[..4], [1, 2, 3, 4]);
         assert_eq!(candidates[8..12], [1, 2, 5, 6]);
         assert_eq!(candidates[16..20], [3, 4, 7, 8]);
         let positive =
             |differences: Vec<u64>| differences.iter().map(|d| (*d as i64).max(0) as u64).collect::<Vec<_>>();
         let elements = output.elements();
-        let first = positive(LocalOp::Differences { elements }.apply(&[&candidates]));
-        let two = LocalOp::Maxima { elements }.apply(&[&candidates, &first]);
-        let second = positive(LocalOp::Differences { elements }.apply(&[&two]));
-        assert_eq!(LocalOp::Maxima { elements }.apply(&[&two, &second]), [3, 4, 7, 8, 30, 40, 70, 80]);
+        let first = positive(LocalOp::Differences { elements }.apply(&[&candidates], false));
+        let two = LocalOp::Maxima { elements }.apply(&[&candidates, &first], false);
+        let second = positive(LocalOp::Differences { elements }.apply(&[&two], false));
+        assert_eq!(LocalOp::Maxima { elements }.apply(&[&two, &second], false), [3, 4, 7, 8, 30, 40, 70, 80]);
     }
 
     #[test]
     fn shortcuts_subsample_and_pad_channels() {
-        let padded = LocalOp::PadShortcut { input: INPUT, stride: 2, before: 1, after: 2 }.apply(&[&X]);
+        let padded = LocalOp::PadShortcut { input: INPUT, stride: 2, before: 1, after: 2 }.apply(&[&X], false);
         assert_eq!(padded, [0, 1, 2, 0, 0, 0, 5, 6, 0, 0]);
     }
 
     #[test]
     fn additions_lift_the_coarser_operand() {
-        assert_eq!(LocalOp::Add { lift: [4, 0] }.apply(&[&[1, u64::MAX], &[5, 1]]), [21, u64::MAX - 14]);
+        assert_eq!(LocalOp::Add { lift: [4, 0] }.apply(&[&[1, u64::MAX], &[5, 1]], false), [21, u64::MAX - 14]);
     }
 }

@@ -5,10 +5,11 @@
 //! than a tree over the whole window where windows overlap (6 instead of 8 per output for 3 x 3 with stride 2).
 
 use super::local::LocalOp;
-use super::plan::{Lowering, PlanError, StepKind, Value, ValueId};
+use super::lower::Lowering;
+use super::plan::{Method, PlanError, StepKind, Value, ValueId};
 use crate::nn::graph::{Op, TensorShape};
 use crate::protocol::Function;
-use crate::protocol::activation::{ActivationSpec, Settings};
+use crate::protocol::activation::{ActivationSpec, Family, Settings};
 
 /// Windows along one axis.
 #[derive(Clone, Copy, Debug)]
@@ -54,9 +55,20 @@ impl Lowering<'_> {
         // Results of activations have `frac_bits` bits to spare in the width that holds pre-activations; of other
         // values the width promises nothing.
         let activated = matches!(self.graph.nodes[self.graph.nodes[id].inputs[0]].op, Op::Activation { .. });
-        let width = self.plan.settings.width.filter(|_| activated);
-        let pooled = self.max_along(id, input, rows, width)?;
-        self.max_along(id, pooled, columns, width)
+        let method = self.comparing_method(id)?;
+        let width = self.plan.methods[method].settings.width.filter(|_| activated);
+        let pooled = self.max_along(id, input, rows, (method, width))?;
+        self.max_along(id, pooled, columns, (method, width))
+    }
+
+    /// The first method that can compare; a network without activations has none.
+    fn comparing_method(&self, id: usize) -> Result<usize, PlanError> {
+        let compares = |method: &Method| method.entry.family == Family::Relu;
+        self.plan.methods.iter().position(compares).ok_or_else(|| PlanError::Activation {
+            node: self.graph.nodes[id].name.clone(),
+            reason: "max pooling compares, which no protocol of this cell does; use average pooling or give a slot a ReLU protocol"
+                .into(),
+        })
     }
 
     fn max_along(
@@ -64,7 +76,7 @@ impl Lowering<'_> {
         id: usize,
         input: ValueId,
         windows: Windows,
-        width: Option<u32>,
+        by: (usize, Option<u32>),
     ) -> Result<ValueId, PlanError> {
         let Value { bits, known, .. } = self.plan.values[input];
         let elements = windows.output.elements();
@@ -76,7 +88,7 @@ impl Lowering<'_> {
             let known = self.plan.values[candidates].known;
             let op = StepKind::Local(LocalOp::Differences { elements });
             let differences = self.push(op, vec![candidates], id, flat(count / 2, known));
-            let positive = self.compare(id, differences, width)?;
+            let positive = self.compare(id, differences, by)?;
             count = count.div_ceil(2);
             let op = StepKind::Local(LocalOp::Maxima { elements });
             candidates = self.push(op, vec![candidates, positive], id, flat(count, false));
@@ -85,8 +97,8 @@ impl Lowering<'_> {
         Ok(candidates)
     }
 
-    /// `max(x, 0)` at the scale of `x`, read in `width` bits.
-    fn compare(&mut self, id: usize, x: ValueId, width: Option<u32>) -> Result<ValueId, PlanError> {
+    /// `max(x, 0)` at the scale of `x` by a method, read in so many bits.
+    fn compare(&mut self, id: usize, x: ValueId, (method, width): (usize, Option<u32>)) -> Result<ValueId, PlanError> {
         let x = if self.plan.values[x].known { x } else { self.remask(x, id) };
         let Value { bits, shape, .. } = self.plan.values[x];
         let spec = ActivationSpec {
@@ -94,12 +106,12 @@ impl Lowering<'_> {
             elements: shape.elements(),
             input_bits: bits,
             output_bits: bits,
-            settings: Settings { width, ..self.plan.settings },
+            settings: Settings { width, ..self.plan.methods[method].settings },
         };
-        self.protocol.supports(&spec).map_err(|reason| PlanError::Activation {
+        self.plan.methods[method].entry.protocol.supports(&spec).map_err(|reason| PlanError::Activation {
             node: self.graph.nodes[id].name.clone(),
             reason: format!("max pooling compares: {reason}"),
         })?;
-        Ok(self.push(StepKind::Activation { spec }, vec![x], id, Value { shape, bits, known: false }))
+        Ok(self.push(StepKind::Activation { spec, method }, vec![x], id, Value { shape, bits, known: false }))
     }
 }

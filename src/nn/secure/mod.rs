@@ -3,9 +3,13 @@
 mod audit;
 mod execute;
 mod local;
+mod lower;
 mod max_pool;
 mod plan;
+mod server_weights;
 
 pub use audit::Audit;
 pub use execute::{Inference, Query, infer};
-pub use plan::{LayerInfo, Plan, PlanError, ServerWeights, lower};
+pub use lower::lower;
+pub use plan::{LayerInfo, Method, Plan, PlanError, Slot};
+pub use server_weights::ServerWeights;

@@ -108,7 +108,10 @@ impl ActivationSpec {
 fn relu_only(spec: &ActivationSpec) -> Result<(), String> {
     match spec.function {
         Function::Relu => Ok(()),
-        Function::Polynomial(_) => Err("the protocol computes ReLU, not polynomials".into()),
+        Function::Polynomial(_) => Err(
+            "the protocol computes ReLU and the network wants a polynomial here; give the slot a polynomial protocol"
+                .into(),
+        ),
         Function::Relu6 => Err("the protocol computes ReLU; ReLU6 is made of two".into()),
     }
 }

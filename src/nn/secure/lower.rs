@@ -1,0 +1,269 @@
+//! From a float graph to steps on shares: scales, masks and local operations made explicit.
+//!
+//! * A tensor that a linear layer reads is re-masked right after it is made (the client sends `x_c - r`),
+//!   once however many layers read it, and every reader uses the re-masked sharing. So the client's share
+//!   of each tensor is `known` offline wherever a protocol needs it, across residual additions too.
+//! * Every value has its own number of fractional bits: a linear layer adds `f`, average pooling over a
+//!   power of two only moves the point, an addition lifts the coarser operand, an activation truncates.
+
+use super::local::LocalOp;
+use super::plan::{LayerInfo, Method, Plan, PlanError, PlannedLinear, Slot, Step, StepKind, Value, ValueId};
+use crate::nn::graph::{Graph, Op, TensorShape};
+use crate::protocol::Function;
+use crate::protocol::activation::ActivationSpec;
+use crate::ring::LinearShape;
+
+/// Lowers `graph` with one choice per activation slot. Max pooling is done by the first method of the ReLU family.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn lower(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan, PlanError> {
+    if slots.len() != graph.activation_layers() {
+        return Err(PlanError::Slots { expected: graph.activation_layers(), actual: slots.len() });
+    }
+    let mut lowering = Lowering::new(graph, slots, frac_bits);
+    for id in 0..graph.nodes.len() {
+        let value = lowering.node(id)?;
+        let value = lowering.remask_if_needed(id, value);
+        lowering.value_of.push(value);
+    }
+    Ok(lowering.finish())
+}
+
+pub(super) struct Lowering<'a> {
+    pub(super) graph: &'a Graph,
+    slots: &'a [Slot],
+    pub(super) plan: Plan,
+    /// The sharing that readers of a node use.
+    value_of: Vec<ValueId>,
+    /// First linear node that reads a node, through views.
+    linear_reader: Vec<Option<usize>>,
+}
+
+impl<'a> Lowering<'a> {
+    fn new(graph: &'a Graph, slots: &'a [Slot], frac_bits: u32) -> Lowering<'a> {
+        let layers = graph.nodes.iter().map(|node| LayerInfo {
+            name: node.name.clone(),
+            kind: kind(&node.op),
+            elements: node.shape.elements(),
+        });
+        let mut layers: Vec<LayerInfo> = layers.collect();
+        layers.push(LayerInfo {
+            name: "logits".into(),
+            kind: "reveal",
+            elements: graph.nodes.last().map_or(0, |node| node.shape.elements()),
+        });
+        let mut linear_reader = vec![None; graph.nodes.len()];
+        for (id, node) in graph.nodes.iter().enumerate().rev() {
+            let reader = match node.op {
+                Op::Linear { .. } => Some(id),
+                Op::Flatten => linear_reader[id],
+                _ => None,
+            };
+            for &input in &node.inputs {
+                linear_reader[input] = reader.or(linear_reader[input]);
+            }
+        }
+        let plan = Plan {
+            frac_bits,
+            layers,
+            range_limits: vec![0.0; slots.len()],
+            methods: distinct(slots),
+            linears: Vec::new(),
+            values: Vec::new(),
+            steps: Vec::new(),
+        };
+        Lowering { graph, slots, plan, value_of: Vec::new(), linear_reader }
+    }
+
+    pub(super) fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
+        self.plan.values.push(value);
+        let output = self.plan.values.len() - 1;
+        self.plan.steps.push(Step { kind, inputs, output, layer: layer as u32 });
+        output
+    }
+
+    pub(super) fn remask(&mut self, value: ValueId, layer: usize) -> ValueId {
+        let masked = Value { known: true, ..self.plan.values[value] };
+        self.push(StepKind::Remask, vec![value], layer, masked)
+    }
+
+    /// Linear layers read directly re-masked tensors, because the dealer must know the mask.
+    fn remask_if_needed(&mut self, id: usize, value: ValueId) -> ValueId {
+        match self.linear_reader[id] {
+            Some(reader) if !matches!(self.graph.nodes[id].op, Op::Flatten) => self.remask(value, reader),
+            _ => value,
+        }
+    }
+
+    fn node(&mut self, id: usize) -> Result<ValueId, PlanError> {
+        let node = &self.graph.nodes[id];
+        let inputs: Vec<ValueId> = node.inputs.iter().map(|&input| self.value_of[input]).collect();
+        let value = |bits, known| Value { shape: node.shape, bits, known };
+        match &node.op {
+            Op::Input => {
+                self.plan.values.push(value(self.plan.frac_bits, false));
+                Ok(self.plan.values.len() - 1)
+            }
+            Op::Flatten => {
+                // A view: the same sharing; shapes are read off the graph.
+                Ok(inputs[0])
+            }
+            Op::Linear { shape, .. } => self.linear(id, inputs[0], *shape),
+            Op::Activation { slot, .. } => self.activation(id, *slot, inputs[0]),
+            Op::AvgPool { kernel, stride } => self.pool(id, inputs[0], *kernel, *stride),
+            Op::GlobalAvgPool => {
+                let side = self.graph.nodes[node.inputs[0]].shape;
+                self.pool_rect(id, inputs[0], (side.h, side.w), 1)
+            }
+            Op::MaxPool { kernel, stride, padding } => self.max_pool(id, inputs[0], (*kernel, *stride, *padding)),
+            Op::Add => self.add(id, inputs[0], inputs[1]),
+            Op::PadShortcut { stride, before, after } => {
+                let input = self.plan.values[inputs[0]];
+                let op = LocalOp::PadShortcut {
+                    input: self.graph.nodes[node.inputs[0]].shape,
+                    stride: *stride,
+                    before: *before,
+                    after: *after,
+                };
+                Ok(self.push(StepKind::Local(op), inputs, id, value(input.bits, input.known)))
+            }
+        }
+    }
+
+    fn linear(&mut self, id: usize, input: ValueId, shape: LinearShape) -> Result<ValueId, PlanError> {
+        let bits = self.checked_bits(id, self.plan.values[input].bits + self.plan.frac_bits)?;
+        self.plan.linears.push(PlannedLinear { shape, node: id, bias_bits: bits });
+        let index = self.plan.linears.len() - 1;
+        let output = Value { shape: self.graph.nodes[id].shape, bits, known: true };
+        Ok(self.push(StepKind::Linear { index }, vec![input], id, output))
+    }
+
+    fn checked_bits(&self, id: usize, bits: u32) -> Result<u32, PlanError> {
+        if bits > 52 { Err(PlanError::Scale { node: self.graph.nodes[id].name.clone(), bits }) } else { Ok(bits) }
+    }
+
+    fn activation(&mut self, id: usize, slot: usize, input: ValueId) -> Result<ValueId, PlanError> {
+        let Slot { function, method } = &self.slots[slot];
+        let input = if self.plan.values[input].known { input } else { self.remask(input, id) };
+        let Value { shape, bits, .. } = self.plan.values[input];
+        let refuse = |reason| PlanError::Activation { node: self.graph.nodes[id].name.clone(), reason };
+        if bits <= self.plan.frac_bits {
+            return Err(refuse("an activation must follow a linear layer (there is nothing to truncate)".into()));
+        }
+        let range_bits = f64::from(method.settings.width() - 2) - f64::from(bits);
+        self.plan.range_limits[slot] = range_bits.exp2();
+        if *function != Function::Relu6 {
+            return self.activate(id, input, function.clone(), *method);
+        }
+        // min(max(x, 0), 6) = relu(x) - relu(x - 6): one layer of twice the size.
+        self.plan.range_limits[slot] -= 6.0;
+        let elements = shape.elements();
+        let pair = Value { shape: TensorShape { h: 2, w: 1, c: elements }, bits, known: true };
+        let pair = self.push(StepKind::Local(LocalOp::Relu6Pair { six: 6 << bits }), vec![input], id, pair);
+        let both = self.activate(id, pair, Function::Relu, *method)?;
+        let output = Value { shape, ..self.plan.values[both] };
+        Ok(self.push(StepKind::Local(LocalOp::Differences { elements }), vec![both], id, output))
+    }
+
+    fn activate(
+        &mut self,
+        id: usize,
+        input: ValueId,
+        function: Function,
+        method: Method,
+    ) -> Result<ValueId, PlanError> {
+        let Value { shape, bits, .. } = self.plan.values[input];
+        let spec = ActivationSpec {
+            function,
+            elements: shape.elements(),
+            input_bits: bits,
+            output_bits: self.plan.frac_bits,
+            settings: method.settings,
+        };
+        if let Err(reason) = method.entry.protocol.supports(&spec) {
+            return Err(PlanError::Activation { node: self.graph.nodes[id].name.clone(), reason });
+        }
+        let output = Value { shape, bits: spec.output_bits, known: false };
+        let method = self.method(method);
+        Ok(self.push(StepKind::Activation { spec, method }, vec![input], id, output))
+    }
+
+    /// The place of `method` in the plan.
+    fn method(&self, method: Method) -> usize {
+        self.plan.methods.iter().position(|known| *known == method).expect("the slots' methods are all there")
+    }
+
+    fn pool(&mut self, id: usize, input: ValueId, kernel: usize, stride: usize) -> Result<ValueId, PlanError> {
+        self.pool_rect(id, input, (kernel, kernel), stride)
+    }
+
+    /// Sum over windows; a divisor that is a power of two moves the point, another one becomes a constant
+    /// factor with `frac_bits` more fractional bits.
+    fn pool_rect(
+        &mut self,
+        id: usize,
+        input: ValueId,
+        kernel: (usize, usize),
+        stride: usize,
+    ) -> Result<ValueId, PlanError> {
+        let from = self.plan.values[input];
+        let divisor = kernel.0 * kernel.1;
+        let (factor, more_bits) = if divisor.is_power_of_two() {
+            (1, divisor.trailing_zeros())
+        } else {
+            (((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64, self.plan.frac_bits)
+        };
+        let bits = self.checked_bits(id, from.bits + more_bits)?;
+        let shape = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
+        let op = LocalOp::SumPool { input: shape, kernel, stride, factor };
+        let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
+        Ok(self.push(StepKind::Local(op), vec![input], id, output))
+    }
+
+    fn add(&mut self, id: usize, a: ValueId, b: ValueId) -> Result<ValueId, PlanError> {
+        // One known and one unknown operand would make the sum unknown: mask the unknown one.
+        let (known_a, known_b) = (self.plan.values[a].known, self.plan.values[b].known);
+        let a = if !known_a && known_b { self.remask(a, id) } else { a };
+        let b = if known_a && !known_b { self.remask(b, id) } else { b };
+        let (left, right) = (self.plan.values[a], self.plan.values[b]);
+        let bits = left.bits.max(right.bits);
+        let op = LocalOp::Add { lift: [bits - left.bits, bits - right.bits] };
+        Ok(self.push(StepKind::Local(op), vec![a, b], id, Value { shape: left.shape, bits, known: left.known }))
+    }
+
+    fn finish(mut self) -> Plan {
+        let logits = *self.value_of.last().expect("a graph has at least its input");
+        let layer = self.graph.nodes.len();
+        let value = self.plan.values[logits];
+        self.plan.range_limits.push((63.0 - value.bits as f64).exp2());
+        self.push(StepKind::Reveal, vec![logits], layer, value);
+        self.plan
+    }
+}
+
+/// Every method once, in the order of the slots.
+fn distinct(slots: &[Slot]) -> Vec<Method> {
+    let mut methods: Vec<Method> = Vec::new();
+    for slot in slots {
+        if !methods.contains(&slot.method) {
+            methods.push(slot.method);
+        }
+    }
+    methods
+}
+
+fn kind(op: &Op) -> &'static str {
+    match op {
+        Op::Input => "input",
+        Op::Linear { shape: LinearShape::Conv2d(_), .. } => "conv2d",
+        Op::Linear { .. } => "linear",
+        Op::Activation { .. } => "activation",
+        Op::AvgPool { .. } => "avg_pool",
+        Op::MaxPool { .. } => "max_pool",
+        Op::GlobalAvgPool => "global_avg_pool",
+        Op::Add => "add",
+        Op::PadShortcut { .. } => "pad_shortcut",
+        Op::Flatten => "flatten",
+    }
+}

@@ -1,0 +1,76 @@
+//! The server's input: the weights of a network in fixed point, packed for the kernels.
+
+use super::plan::{Plan, PlanError};
+use crate::nn::graph::{Graph, Op};
+use crate::ring::{PackedWeights, encode_slice};
+
+/// The private part of a network: what only the server is given. Every protocol that runs on the network shares it.
+pub struct ServerWeights {
+    pub(super) layers: Vec<ServerLayer>,
+}
+
+pub(super) struct ServerLayer {
+    pub weights: Narrow,
+    pub packed: PackedWeights,
+    pub bias: Vec<u64>,
+}
+
+/// Ring elements in as few bytes as they need: fixed-point weights nearly always fit four.
+pub(super) enum Narrow {
+    /// All within `i32`.
+    Half(Vec<i32>),
+    /// Anything.
+    Full(Vec<u64>),
+}
+
+impl Narrow {
+    fn new(words: Vec<u64>) -> Narrow {
+        match words.iter().map(|&word| i32::try_from(word as i64)).collect() {
+            Ok(narrow) => Narrow::Half(narrow),
+            Err(_) => Narrow::Full(words),
+        }
+    }
+
+    /// The elements at full width.
+    pub fn words(&self) -> Vec<u64> {
+        match self {
+            Narrow::Half(narrow) => narrow.iter().map(|&word| i64::from(word) as u64).collect(),
+            Narrow::Full(words) => words.clone(),
+        }
+    }
+}
+
+impl ServerWeights {
+    /// Encodes the weights of `graph` at the scales of `plan`, which is any plan made of it.
+    ///
+    /// # Errors
+    /// [`PlanError::Range`] if a weight or bias does not fit.
+    pub fn encode(graph: &Graph, plan: &Plan) -> Result<ServerWeights, PlanError> {
+        let layer = |linear: &super::plan::PlannedLinear| {
+            let node = &graph.nodes[linear.node];
+            let Op::Linear { weights, bias, .. } = &node.op else {
+                unreachable!("the plan was made of this graph, whose node {} is linear", node.name)
+            };
+            let encode = |what, values: &[f32], bits| {
+                encode_slice(&widened(values), bits).map_err(|index| PlanError::Range {
+                    node: node.name.clone(),
+                    what,
+                    index,
+                    value: values[index],
+                    bits,
+                })
+            };
+            let words = encode("weight", weights, plan.frac_bits)?;
+            Ok(ServerLayer {
+                packed: PackedWeights::pack(&linear.shape, &words),
+                weights: Narrow::new(words),
+                bias: encode("bias", bias, linear.bias_bits)?,
+            })
+        };
+        Ok(ServerWeights { layers: plan.linears.iter().map(layer).collect::<Result<_, _>>()? })
+    }
+}
+
+fn widened(values: &[f32]) -> Vec<f64> {
+    values.iter().map(|&value| f64::from(value)).collect()
+}
