@@ -196,7 +196,7 @@ fn hostile_lengths_phases_and_leftovers_are_errors() {
         run_parties(&wan(), late, |client| client.send(Party::Server, vec![0; 8]), idle).unwrap_err();
     assert_eq!(
         failure.to_string(),
-        "server: the client sent a message of the setup phase where the online phase was under way"
+        "server: the client closed its channel while the server was waiting for a message in the online phase"
     );
     let failure: Failure =
         run_parties(&wan(), idle, |client| client.send(Party::Server, vec![0; 8]), idle).unwrap_err();

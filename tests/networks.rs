@@ -137,7 +137,7 @@ fn declared_activation_costs_add_up_in_a_network() {
     let image = &random_images(graph.input_shape(), 1, 1)[0];
     for entry in PROTOCOLS {
         let plan = lower(&graph, &slots(entry, &graph), FRAC_BITS).unwrap();
-        let costs: Vec<_> = plan.activations().map(|(spec, _)| entry.protocol.cost(spec)).collect();
+        let costs: Vec<_> = plan.activation_costs().map(|(_, cost)| cost).collect();
         let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
         let (offline, online) = (measured.phase(Phase::Offline), measured.phase(Phase::Online));
         assert_eq!(offline.bytes_up, costs.iter().map(|c| c.offline.up).sum::<u64>(), "{}", entry.id);
@@ -361,7 +361,7 @@ fn a_max_pool_is_a_tree_of_comparisons() {
     builder.activation("act", linear).unwrap();
     let graph = builder.finish().unwrap();
     let plan = lower(&graph, &slots(activation::find("gmw").unwrap(), &graph), FRAC_BITS).unwrap();
-    let sizes: Vec<_> = plan.activations().map(|(spec, _)| (spec.elements, spec.shift())).collect();
+    let sizes: Vec<_> = plan.activation_costs().map(|(spec, _)| (spec.elements, spec.shift())).collect();
     assert_eq!(sizes, [(56, 0), (56, 0), (32, 0), (32, 0), (3, 16)]);
 }
 

@@ -43,7 +43,7 @@ struct Account {
     epoch: Option<Instant>,
 }
 
-/// What a party's thread is given: blocking, first-in first-out `send` and `recv`, nothing else.
+/// What a party's thread is given: blocking, first-in first-out (in each phase) `send` and `recv`, nothing else.
 pub struct Endpoint {
     me: Party,
     fabric: Arc<Fabric>,
@@ -132,6 +132,13 @@ impl Endpoint {
         Ok(())
     }
 
+    /// Books the following computing and messages on `layer`, without leaving the layer that was entered.
+    pub fn book(&mut self, layer: u32) {
+        self.charge();
+        self.layer = layer;
+        self.stopwatch.resume();
+    }
+
     fn open_phase(&mut self, phase: Phase) -> Result<(), LinkError> {
         if self.mode == ClockMode::Wall && self.accounts[phase.index()].epoch.is_none() {
             self.accounts[phase.index()].epoch = Some(self.fabric.barrier(self.me, phase)?);
@@ -166,16 +173,13 @@ impl Endpoint {
         Ok(())
     }
 
-    /// Receives the next message from `from`, which must have `expected` bytes.
+    /// Receives the next message that `from` sent in this phase, which must have `expected` bytes.
     ///
     /// # Errors
-    /// [`LinkError::WrongLength`], [`LinkError::WrongPhase`], and whatever ended the peer.
+    /// [`LinkError::WrongLength`], and whatever ended the peer.
     pub fn recv(&mut self, from: Party, expected: usize) -> Result<Vec<u8>, LinkError> {
         self.charge();
         let message = self.fabric.recv(self.me, from, self.phase)?;
-        if message.phase != self.phase {
-            return Err(LinkError::WrongPhase { from, expected: self.phase, actual: message.phase });
-        }
         if message.bytes.len() != expected {
             return Err(LinkError::WrongLength {
                 from,

@@ -43,16 +43,6 @@ pub enum LinkError {
         /// Bytes that came.
         actual: usize,
     },
-    /// The sender was in another phase than the receiver.
-    #[error("the {from} sent a message of the {actual} phase where the {expected} phase was under way")]
-    WrongPhase {
-        /// Sender.
-        from: Party,
-        /// The receiver's phase.
-        expected: Phase,
-        /// The message's phase.
-        actual: Phase,
-    },
     /// A party finished although messages for it were left unread.
     #[error("the {to} finished without reading {bytes} bytes from the {from}")]
     Unread {

@@ -131,7 +131,9 @@ impl Fabric {
         loop {
             self.check(&state)?;
             let queue = &mut state.queues[from.index()][me.index()];
-            if let Some(message) = queue.messages.pop_front() {
+            // Phases are separate accounts: what was sent in one never waits behind another.
+            let next = queue.messages.iter().position(|message| message.phase == phase);
+            if let Some(message) = next.and_then(|next| queue.messages.remove(next)) {
                 queue.bytes -= message.bytes.len() as u64;
                 let has_room = queue.bytes <= self.capacity / 2;
                 if has_room && state.status[from.index()] == Status::AwaitingRoom(me) {

@@ -28,6 +28,20 @@ pub struct Cost {
     pub dealer_client: u64,
 }
 
+impl Cost {
+    /// Both at the same time: bytes add up, rounds are shared. Setup is paid once.
+    pub fn beside(self, other: Cost) -> Cost {
+        let beside = |a: PhaseCost, b: PhaseCost| PhaseCost { rounds: a.rounds.max(b.rounds), ..a + b };
+        Cost {
+            setup: other.setup,
+            offline: beside(self.offline, other.offline),
+            online: beside(self.online, other.online),
+            dealer_server: self.dealer_server + other.dealer_server,
+            dealer_client: self.dealer_client + other.dealer_client,
+        }
+    }
+}
+
 impl Add for PhaseCost {
     type Output = PhaseCost;
     /// One after the other.

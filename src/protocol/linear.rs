@@ -22,6 +22,7 @@
 use super::{Dealer, ProtocolError, Session};
 use crate::link::Party;
 use crate::ring::{LinearShape, PackedWeights};
+use std::ops::Range;
 
 /// Dealer, setup: draws the mask `A` of one layer's weights.
 ///
@@ -132,15 +133,34 @@ pub fn remask(session: &mut Session, mut share: Vec<u64>, r: &[u64]) -> Result<V
 }
 
 /// Server, online: `W (x - r) + v + b`, the bias repeated over pixels.
-pub fn server_apply(weights: &PackedWeights, bias: &[u64], masked: &[u64], v: Vec<u64>) -> Vec<u64> {
+pub fn server_apply(weights: &PackedWeights, bias: &[u64], masked: &[u64], v: &[u64]) -> Vec<u64> {
     let mut output = vec![0; v.len()];
     weights.apply(masked, &mut output);
+    add_share_and_bias(&mut output, v, bias);
+    output
+}
+
+/// Server, online: the same for some rows (pixels of a convolution, outputs of a dense layer), `v` and, of a dense layer, `bias` being
+/// those of the rows.
+pub fn server_apply_rows(
+    weights: &PackedWeights,
+    bias: &[u64],
+    masked: &[u64],
+    rows: Range<usize>,
+    v: &[u64],
+) -> Vec<u64> {
+    let mut output = vec![0; v.len()];
+    weights.apply_rows(masked, rows, &mut output);
+    add_share_and_bias(&mut output, v, bias);
+    output
+}
+
+fn add_share_and_bias(output: &mut [u64], v: &[u64], bias: &[u64]) {
     for (pixel, v) in output.chunks_exact_mut(bias.len()).zip(v.chunks_exact(bias.len())) {
         for ((y, v), b) in pixel.iter_mut().zip(v).zip(bias) {
             *y = y.wrapping_add(*v).wrapping_add(*b);
         }
     }
-    output
 }
 
 /// `a += b` in the ring.

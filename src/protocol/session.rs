@@ -68,6 +68,11 @@ impl<'a> Session<'a> {
         self.endpoint.enter(phase, layer)
     }
 
+    /// Books the following computing and messages on `layer`, without leaving the layer that was entered.
+    pub fn book(&mut self, layer: u32) {
+        self.endpoint.book(layer);
+    }
+
     /// Sends bytes to the peer as one message.
     ///
     /// # Errors

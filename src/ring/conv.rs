@@ -101,6 +101,13 @@ impl PackedConv {
     }
 
     pub(super) fn apply(&self, kernels: &Kernels, input: &[u64], output: &mut [u64]) {
+        self.apply_rows(kernels, input, 0..self.shape.out_h() * self.shape.out_w(), output);
+    }
+
+    /// Only the output pixels `rows`.
+    pub(super) fn apply_rows(&self, kernels: &Kernels, input: &[u64], rows: Range<usize>, output: &mut [u64]) {
+        assert_eq!(output.len(), rows.len() * self.shape.out_c, "rows {rows:?} of {:?}", self.shape);
+        let starts = &self.starts[rows.start * self.taps..rows.end * self.taps];
         let padded;
         let source = if self.joined {
             padded = pad(&self.shape, input);
@@ -117,7 +124,7 @@ impl PackedConv {
                 let pass = Pass {
                     source,
                     zeros: &zeros,
-                    starts: &self.starts,
+                    starts,
                     taps_per_pixel: self.taps,
                     out_c: self.shape.out_c,
                     weights: &block.weights[taps.start * tap_len..taps.end * tap_len],

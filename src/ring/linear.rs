@@ -7,6 +7,7 @@
 use super::conv::{PackedConv, Pass};
 use super::{LinearShape, tile_portable};
 use std::fmt;
+use std::ops::Range;
 use std::sync::OnceLock;
 
 /// The weights of one linear map, rearranged for the kernels.
@@ -53,6 +54,23 @@ impl PackedWeights {
     /// If `input` or `output` does not have the shape's length.
     pub fn apply(&self, input: &[u64], output: &mut [u64]) {
         self.apply_with(Kernels::fastest(), input, output);
+    }
+
+    /// The same for some output pixels of a convolution, or some outputs of a dense layer: `output` holds only those.
+    ///
+    /// # Panics
+    /// If `input` or `output` does not have the right length, or the rows do not exist.
+    pub fn apply_rows(&self, input: &[u64], rows: Range<usize>, output: &mut [u64]) {
+        let kernels = Kernels::fastest();
+        assert_eq!(input.len(), self.shape.inputs(), "input of {:?}", self.shape);
+        match &self.packed {
+            Packed::Conv(conv) => conv.apply_rows(kernels, input, rows, output),
+            Packed::Dense(weights) => {
+                assert_eq!(output.len(), rows.len(), "rows of {:?}", self.shape);
+                let inputs = input.len();
+                (kernels.dense)(&weights[rows.start * inputs..rows.end * inputs], input, output);
+            }
+        }
     }
 
     /// The same as [`apply`](Self::apply) with the portable kernel.

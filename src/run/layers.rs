@@ -21,13 +21,12 @@ pub struct LayerCost {
 pub fn layer_costs(plan: &Plan, ledgers: &[Ledger; 3], phase: Phase) -> Vec<LayerCost> {
     let mut costs = vec![LayerCost::default(); plan.layers.len()];
     let [server, client, _] = ledgers;
-    let marks = |ledger: &Ledger| {
-        ledger.marks.iter().filter(|mark| mark.phase == phase).map(|mark| mark.now).collect::<Vec<_>>()
-    };
+    // Both parties enter the same layers in the same order.
+    let marks = |ledger: &Ledger| ledger.marks.iter().copied().filter(|mark| mark.phase == phase).collect::<Vec<_>>();
     let mut frontier = Nanos(0);
-    for ((layer, server), client) in plan.step_layers().zip(marks(server)).zip(marks(client)) {
-        let end = frontier.max(server).max(client);
-        costs[layer as usize].time.0 += end.0 - frontier.0;
+    for (server, client) in marks(server).into_iter().zip(marks(client)) {
+        let end = frontier.max(server.now).max(client.now);
+        costs[server.layer as usize].time.0 += end.0 - frontier.0;
         frontier = end;
     }
     let mut depths = vec![0; plan.layers.len()];
@@ -44,9 +43,8 @@ pub fn layer_costs(plan: &Plan, ledgers: &[Ledger; 3], phase: Phase) -> Vec<Laye
         }
     }
     let mut deepest = 0;
-    for layer in plan.step_layers() {
-        let depth = depths[layer as usize];
-        costs[layer as usize].rounds += depth.saturating_sub(deepest);
+    for (cost, depth) in costs.iter_mut().zip(depths) {
+        cost.rounds += depth.saturating_sub(deepest);
         deepest = deepest.max(depth);
     }
     costs

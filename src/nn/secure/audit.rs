@@ -18,8 +18,8 @@ pub struct Audit {
 
 #[derive(Default)]
 struct State {
-    /// By step: the shares of the party that came first.
-    waiting: HashMap<usize, Shares>,
+    /// By step and first element: the shares of the party that came first.
+    waiting: HashMap<(usize, usize), Shares>,
     wrapped: u64,
 }
 
@@ -35,7 +35,7 @@ impl Audit {
         self.state.lock().unwrap_or_else(PoisonError::into_inner).wrapped
     }
 
-    pub(super) fn record(&self, step: usize, spec: &ActivationSpec, shares: Shares) {
+    pub(super) fn record(&self, step: (usize, usize), spec: &ActivationSpec, shares: Shares) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         match state.waiting.remove(&step) {
             None => {
@@ -92,8 +92,8 @@ mod tests {
         // x = -2 gives 32 - 64 = -32: 20 off, and a wrap of x^7 at 28 fractional bits, 2^36 / 2 off.
         let audit = Audit::default();
         let outputs = [-52i64 << 16, (-32 << 16) + (1 << 51)].map(|z| z as u64);
-        audit.record(0, &spec, Shares { input: vec![(-2i64 << 32) as u64; 2], output: outputs.to_vec() });
-        audit.record(0, &spec, Shares { input: vec![0; 2], output: vec![0; 2] });
+        audit.record((0, 0), &spec, Shares { input: vec![(-2i64 << 32) as u64; 2], output: outputs.to_vec() });
+        audit.record((0, 0), &spec, Shares { input: vec![0; 2], output: vec![0; 2] });
         assert_eq!(audit.wrapped_activations(), 1);
     }
 
@@ -110,9 +110,9 @@ mod tests {
         let audit = Audit::default();
         let values = [3i64 << 32, -2 << 32, 3 << 32, 100 << 32].map(|y| (y as u64).wrapping_sub(77));
         let outputs = [3u64 << 16, 0, (3 << 16) + (1 << 48), 101 << 16].map(|z| z.wrapping_sub(5));
-        audit.record(2, &spec, Shares { input: vec![77; 4], output: vec![5; 4] });
+        audit.record((2, 0), &spec, Shares { input: vec![77; 4], output: vec![5; 4] });
         assert_eq!(audit.wrapped_activations(), 0);
-        audit.record(2, &spec, Shares { input: values.to_vec(), output: outputs.to_vec() });
+        audit.record((2, 0), &spec, Shares { input: values.to_vec(), output: outputs.to_vec() });
         assert_eq!(audit.wrapped_activations(), 1);
     }
 }

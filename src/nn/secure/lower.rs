@@ -8,6 +8,7 @@
 
 use super::local::LocalOp;
 use super::plan::{LayerInfo, Method, Plan, PlanError, PlannedLinear, Slot, Step, StepKind, Value, ValueId};
+use super::stream;
 use crate::nn::graph::{Graph, Op, TensorShape};
 use crate::protocol::Function;
 use crate::protocol::activation::ActivationSpec;
@@ -27,7 +28,9 @@ pub fn lower(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan, Plan
         let value = lowering.remask_if_needed(id, value);
         lowering.value_of.push(value);
     }
-    Ok(lowering.finish())
+    let mut plan = lowering.finish();
+    stream::join(&mut plan);
+    Ok(plan)
 }
 
 pub(super) struct Lowering<'a> {

@@ -2,9 +2,10 @@
 
 use super::local::LocalOp;
 use crate::nn::graph::{NodeId, TensorShape};
-use crate::protocol::Function;
 use crate::protocol::activation::{ActivationSpec, ProtocolEntry, Settings};
+use crate::protocol::{Cost, Function};
 use crate::ring::LinearShape;
+use std::ops::Range;
 
 /// Why a network cannot be executed as asked.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +81,8 @@ pub(super) enum StepKind {
     Linear { index: usize },
     /// An activation, by method `method` of the plan.
     Activation { spec: ActivationSpec, method: usize },
+    /// A layer that streams: see [`Stream`].
+    Stream(Stream),
     /// No communication.
     Local(LocalOp),
     /// The client learns the value.
@@ -93,6 +96,46 @@ pub(super) struct Step {
     pub output: ValueId,
     /// Which layer of the report it is booked on.
     pub layer: u32,
+}
+
+/// An activation layer in chunks, with the linear layer before it and the re-masking after it where there are any: the
+/// server sends a chunk's opening as soon as it has computed these rows, and the client answers each chunk as it comes.
+///
+/// Inputs of the step: what the linear layer reads, or else the pre-activations; then the other operand of the addition.
+#[derive(Clone, Debug)]
+pub(super) struct Stream {
+    pub linear: Option<StreamedLinear>,
+    /// Bits to lift the linear layer's result and the other operand by, which is then added.
+    pub add: Option<[u32; 2]>,
+    /// The whole layer.
+    pub spec: ActivationSpec,
+    pub method: usize,
+    /// Elements of every chunk but the last.
+    pub chunk: usize,
+    /// The layer that the re-masking is booked on.
+    pub remask: Option<u32>,
+}
+
+/// The linear layer of a [`Stream`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct StreamedLinear {
+    pub index: usize,
+    /// Outputs per row: the channels of a convolution, 1 for a dense layer.
+    pub channels: usize,
+    pub layer: u32,
+}
+
+impl Stream {
+    /// Where the chunks are in the layer.
+    pub fn ranges(&self) -> impl Iterator<Item = Range<usize>> + '_ {
+        let n = self.spec.elements;
+        (0..n).step_by(self.chunk).map(move |start| start..n.min(start + self.chunk))
+    }
+
+    /// The chunks as layers of their own.
+    pub fn chunks(&self) -> Vec<ActivationSpec> {
+        self.ranges().map(|range| ActivationSpec { elements: range.len(), ..self.spec.clone() }).collect()
+    }
 }
 
 /// A row of the layer report.
@@ -163,15 +206,14 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// The layer that each step is booked on, in execution order.
-    pub fn step_layers(&self) -> impl Iterator<Item = u32> + '_ {
-        self.steps.iter().map(|step| step.layer)
-    }
-
-    /// The activation layers with their scales and methods.
-    pub fn activations(&self) -> impl Iterator<Item = (&ActivationSpec, &Method)> {
+    /// What each activation layer costs in the chunks it is cut into, comparisons of max pooling included.
+    pub fn activation_costs(&self) -> impl Iterator<Item = (&ActivationSpec, Cost)> {
         self.steps.iter().filter_map(|step| match &step.kind {
-            StepKind::Activation { spec, method } => Some((spec, &self.methods[*method])),
+            StepKind::Activation { spec, method } => Some((spec, self.methods[*method].entry.protocol.cost(spec))),
+            StepKind::Stream(stream) => {
+                let protocol = self.methods[stream.method].entry.protocol;
+                Some((&stream.spec, protocol.cost_of_chunks(&stream.chunks())))
+            }
             _ => None,
         })
     }

@@ -52,6 +52,9 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     protocol: &Espn,
 };
 
+/// Activations of a large layer that are on their way while the next ones are computed.
+const STREAM_CHUNK: usize = 4096;
+
 struct Espn;
 
 impl ActivationProtocol for Espn {
@@ -73,6 +76,10 @@ impl ActivationProtocol for Espn {
             dealer_client: 16 + 8 * correlated * n,
             ..Cost::default()
         }
+    }
+
+    fn chunk(&self) -> Option<usize> {
+        Some(STREAM_CHUNK)
     }
 
     fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {

@@ -67,6 +67,9 @@ const MIN_TRUNCATED_BITS: u32 = 3;
 /// Bytes of one party's shares of an activation's two constants.
 const CONSTANT_BYTES: usize = size_of::<[Payload; 2]>();
 
+/// Activations of a large layer that are on their way while the next ones are computed: 64 KiB of openings.
+const STREAM_CHUNK: usize = 8192;
+
 struct Fss;
 
 impl ActivationProtocol for Fss {
@@ -92,6 +95,10 @@ impl ActivationProtocol for Fss {
             dealer_client: keys + CONSTANT_BYTES as u64 * n,
             ..Cost::default()
         }
+    }
+
+    fn chunk(&self) -> Option<usize> {
+        Some(STREAM_CHUNK)
     }
 
     fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {

@@ -49,6 +49,9 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
     protocol: &HoneyBadger,
 };
 
+/// Activations of a large layer that are on their way while the next ones are computed.
+const STREAM_CHUNK: usize = 4096;
+
 struct HoneyBadger;
 
 impl ActivationProtocol for HoneyBadger {
@@ -70,6 +73,10 @@ impl ActivationProtocol for HoneyBadger {
             dealer_client: 16 + 8 * powers * n,
             ..Cost::default()
         }
+    }
+
+    fn chunk(&self) -> Option<usize> {
+        Some(STREAM_CHUNK)
     }
 
     fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {

@@ -127,6 +127,18 @@ pub trait ActivationProtocol: Sync {
     /// What one layer costs, exactly; `setup` is what a session pays once.
     fn cost(&self, spec: &ActivationSpec) -> Cost;
 
+    /// In layers of how many elements, at least, a large layer may be cut so that one is on its way while the next is computed: for
+    /// protocols whose online messages all go from the server to the client. `None`: the layer is one exchange.
+    fn chunk(&self) -> Option<usize> {
+        None
+    }
+
+    /// What a layer costs that was cut into `chunks`, exactly.
+    fn cost_of_chunks(&self, chunks: &[ActivationSpec]) -> Cost {
+        let sum = |total: Cost, chunk: &ActivationSpec| total.beside(self.cost(chunk));
+        chunks.iter().fold(Cost::default(), sum)
+    }
+
     /// Setup of the server and the client: what all layers of a session share.
     ///
     /// # Errors
@@ -142,6 +154,20 @@ pub trait ActivationProtocol: Sync {
 
 /// A protocol within a session.
 pub trait Activator: Send {
+    /// Offline, before the chunks of a layer: what would cost a round per chunk if it were left to each. Of each chunk
+    /// [`preprocess`](Self::preprocess) is then called in order. `client_share` is that of the whole layer.
+    ///
+    /// # Errors
+    /// A failed channel, or bytes that are not what the peer should have sent.
+    fn begin(
+        &mut self,
+        _session: &mut Session,
+        _chunks: &[ActivationSpec],
+        _client_share: &[u64],
+    ) -> Result<(), ProtocolError> {
+        Ok(())
+    }
+
     /// Offline work of one layer. `client_share` is the client's share of `y`, empty at the server.
     ///
     /// # Errors

@@ -58,6 +58,9 @@ pub(super) const ENTRY: ProtocolEntry = ProtocolEntry {
 /// The widest ring: a wrap of a sharing in Z_2^R, truncated by k bits, is off by 2^(R-k), nothing mod 2^64 if R - k >= 64.
 const MAX_RING_BITS: u32 = 256;
 
+/// Activations of a large layer that are on their way while the next ones are computed: 64 KiB of openings.
+const STREAM_CHUNK: usize = 8192;
+
 struct Fused;
 
 impl ActivationProtocol for Fused {
@@ -97,6 +100,10 @@ impl ActivationProtocol for Fused {
             dealer_client: 16 + 8 * coefficient_words(spec) as u64 * n,
             ..Cost::default()
         }
+    }
+
+    fn chunk(&self) -> Option<usize> {
+        Some(STREAM_CHUNK)
     }
 
     fn setup(&self, _session: &mut Session, _settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {

@@ -1,21 +1,48 @@
 //! The client's side of `gc`.
 
 use super::garbler::split_outputs;
-use super::{CHUNK, Shape, When, spans};
+use super::{CHUNK, Shape, When, spans, transfers};
 use crate::crypto::{Block, Prg};
 use crate::protocol::activation::{ActivationSpec, Activator, Material};
 use crate::protocol::garble::{Circuit, Garbling, Projection, Scheme, relu_circuit};
 use crate::protocol::ot::CotReceiver;
 use crate::protocol::pack::{pack_words, packed_bytes, unpack};
 use crate::protocol::{Kept, ProtocolError, Session};
+use std::collections::VecDeque;
 
 pub(super) struct Evaluator<S> {
     pub ot: Box<dyn CotReceiver>,
     pub when: When,
     pub scheme: S,
+    /// The labels of chunks that have begun, by span.
+    pub begun: VecDeque<Vec<Kept>>,
 }
 
 impl<S: Scheme> Activator for Evaluator<S> {
+    /// All transfers first: waiting for tables in between would cost a round per chunk.
+    fn begin(
+        &mut self,
+        session: &mut Session,
+        chunks: &[ActivationSpec],
+        client_share: &[u64],
+    ) -> Result<(), ProtocolError> {
+        self.ot.reserve(session, transfers(chunks))?;
+        let mut rest = client_share;
+        for chunk in chunks {
+            let (values, later) = rest.split_at(chunk.elements);
+            rest = later;
+            let shape = Shape::new(chunk);
+            let mut labels = Vec::new();
+            for values in values.chunks(CHUNK) {
+                let mut active = self.ot.extend(session, &pack_words(values, shape.width))?;
+                active.truncate(shape.labels(values.len()));
+                labels.push(session.store().keep(bytemuck::cast_slice(&active).to_vec())?);
+            }
+            self.begun.push_back(labels);
+        }
+        Ok(())
+    }
+
     fn preprocess(
         &mut self,
         session: &mut Session,
@@ -23,15 +50,10 @@ impl<S: Scheme> Activator for Evaluator<S> {
         client_share: &[u64],
     ) -> Result<Box<dyn Material>, ProtocolError> {
         let shape = Shape::new(spec);
-        let transfers = spans(spec.elements, CHUNK).map(|(_, size)| shape.transfers(size)).sum();
-        self.ot.reserve(session, transfers)?;
-        let mut labels = Vec::new();
-        // All transfers first: waiting for tables in between would cost a round per chunk.
-        for values in client_share.chunks(CHUNK) {
-            let mut active = self.ot.extend(session, &pack_words(values, shape.width))?;
-            active.truncate(shape.labels(values.len()));
-            labels.push(session.store().keep(bytemuck::cast_slice(&active).to_vec())?);
+        if self.begun.is_empty() {
+            self.begin(session, std::slice::from_ref(spec), client_share)?;
         }
+        let labels = self.begun.pop_front().expect("the layer has begun");
         let seeds = session.recv(32)?;
         let (hash_key, mask_key) = seeds.split_at(16);
         let mut tables = Vec::new();

@@ -1,6 +1,6 @@
 //! The server's side of `gc`.
 
-use super::{CHUNK, Shape, When, spans};
+use super::{CHUNK, Shape, When, spans, transfers};
 use crate::crypto::{Block, Prg};
 use crate::protocol::activation::{ActivationSpec, Activator, Material};
 use crate::protocol::garble::{Circuit, Garbling, Projection, Scheme, relu_circuit};
@@ -12,9 +12,22 @@ pub(super) struct Garbler<S> {
     pub ot: Box<dyn CotSender>,
     pub when: When,
     pub scheme: S,
+    /// Chunks that have begun and are not garbled yet.
+    pub begun: usize,
 }
 
 impl<S: Scheme> Activator for Garbler<S> {
+    fn begin(
+        &mut self,
+        session: &mut Session,
+        chunks: &[ActivationSpec],
+        _client_share: &[u64],
+    ) -> Result<(), ProtocolError> {
+        self.ot.reserve(session, transfers(chunks))?;
+        self.begun += chunks.len();
+        Ok(())
+    }
+
     fn preprocess(
         &mut self,
         session: &mut Session,
@@ -22,10 +35,12 @@ impl<S: Scheme> Activator for Garbler<S> {
         _client_share: &[u64],
     ) -> Result<Box<dyn Material>, ProtocolError> {
         let shape = Shape::new(spec);
+        if self.begun == 0 {
+            self.begin(session, std::slice::from_ref(spec), &[])?;
+        }
+        self.begun -= 1;
         let mut rng = session.rng("garble");
         let keys = Keys { hash: rng.key(), masks: rng.key(), server_labels: rng.key() };
-        let transfers = spans(spec.elements, CHUNK).map(|(_, size)| shape.transfers(size)).sum();
-        self.ot.reserve(session, transfers)?;
         session.send([keys.hash, keys.masks].concat())?;
         let mut layer = Layer::new(self.scheme, shape, keys, self.ot.delta(), rng);
         let mut client_labels = Vec::new();

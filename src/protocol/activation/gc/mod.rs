@@ -46,6 +46,7 @@ use crate::protocol::pack::{low_bits, packed_bytes};
 use crate::protocol::{Cost, Dealer, PhaseCost, ProtocolError, Session};
 use evaluator::Evaluator;
 use garbler::Garbler;
+use std::collections::VecDeque;
 
 pub(super) const GC: ProtocolEntry = ProtocolEntry {
     id: "gc",
@@ -77,6 +78,9 @@ pub(super) const GC_THREE_HALVES: ProtocolEntry = ProtocolEntry {
 /// Activations per message: 5 MB of tables.
 const CHUNK: usize = 256;
 
+/// Activations of a large layer whose tables are held at a time: 80 MB.
+const STREAM_CHUNK: usize = 16_384;
+
 /// When the tables are made and sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum When {
@@ -101,11 +105,23 @@ impl<S: Scheme> ActivationProtocol for Gc<S> {
         }
     }
 
+    fn chunk(&self) -> Option<usize> {
+        Some(STREAM_CHUNK)
+    }
+
     fn cost(&self, spec: &ActivationSpec) -> Cost {
+        self.cost_of_chunks(std::slice::from_ref(spec))
+    }
+
+    /// The transfers of all chunks are prepared together.
+    fn cost_of_chunks(&self, chunks: &[ActivationSpec]) -> Cost {
+        let Some(spec) = chunks.first() else { return Cost::default() };
         let (shape, ot) = (Shape::new(spec), spec.settings.ot());
-        let transfers = ot.cost(spans(spec.elements, CHUNK).map(|(_, size)| shape.transfers(size) as u64).sum());
-        let tables = spans(spec.elements, CHUNK).map(|(_, size)| shape.table_bytes::<S>(size) as u64).sum();
-        let labels = shape.label_bytes(spec.elements) as u64;
+        let transfers = ot.cost(transfers(chunks) as u64);
+        let spans = chunks.iter().flat_map(|chunk| spans(chunk.elements, CHUNK));
+        let tables = spans.map(|(_, size)| shape.table_bytes::<S>(size) as u64).sum();
+        let labels: u64 = chunks.iter().map(|chunk| shape.label_bytes(chunk.elements) as u64).sum();
+        let seeds = 32 * chunks.len() as u64;
         let (offline_tables, online_tables) = match self.when {
             When::Offline => (tables, 0),
             When::Online => (0, tables),
@@ -114,7 +130,7 @@ impl<S: Scheme> ActivationProtocol for Gc<S> {
         let rounds = if self.when == When::Offline { transfers.rounds + 1 } else { transfers.rounds };
         Cost {
             setup: ot.setup_cost(),
-            offline: PhaseCost { rounds, up: transfers.up, down: transfers.down + 32 + offline_tables },
+            offline: PhaseCost { rounds, up: transfers.up, down: transfers.down + seeds + offline_tables },
             online: PhaseCost { rounds: 1, up: 0, down: online_tables + labels },
             ..Cost::default()
         }
@@ -122,9 +138,11 @@ impl<S: Scheme> ActivationProtocol for Gc<S> {
 
     fn setup(&self, session: &mut Session, settings: &Settings) -> Result<Box<dyn Activator>, ProtocolError> {
         if session.is_server() {
-            return Ok(Box::new(Garbler { ot: settings.ot().sender(session)?, when: self.when, scheme: self.scheme }));
+            let ot = settings.ot().sender(session)?;
+            return Ok(Box::new(Garbler { ot, when: self.when, scheme: self.scheme, begun: 0 }));
         }
-        Ok(Box::new(Evaluator { ot: settings.ot().receiver(session)?, when: self.when, scheme: self.scheme }))
+        let ot = settings.ot().receiver(session)?;
+        Ok(Box::new(Evaluator { ot, when: self.when, scheme: self.scheme, begun: VecDeque::new() }))
     }
 
     fn deal(&self, _dealer: &mut Dealer, _spec: &ActivationSpec) -> Result<(), ProtocolError> {
@@ -177,6 +195,15 @@ impl Shape {
     fn table_bytes<S: Scheme>(self, n: usize) -> usize {
         S::table_bytes(self.and_gates(), n) + 8 * n + packed_bytes(n, self.kept())
     }
+}
+
+/// Oblivious transfers for all chunks of a layer.
+fn transfers(chunks: &[ActivationSpec]) -> usize {
+    let of_chunk = |chunk: &ActivationSpec| {
+        let shape = Shape::new(chunk);
+        spans(chunk.elements, CHUNK).map(|(_, size)| shape.transfers(size)).sum::<usize>()
+    };
+    chunks.iter().map(of_chunk).sum()
 }
 
 /// `n` in spans of at most `size`: where each starts, and how long it is.
