@@ -6,7 +6,7 @@ mod stored;
 
 use harness::wan;
 use longhaul::crypto::Seed;
-use longhaul::nn::arch;
+use longhaul::nn::arch::{self, Options};
 use longhaul::nn::data::{Normalization, Split, read_cifar10};
 use longhaul::nn::secure::{Query, infer, lower};
 use longhaul::protocol::activation::{self, ProtocolEntry};
@@ -26,7 +26,7 @@ struct Case<'a> {
 
 /// Private and stored logits of every image, two images at a time.
 fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
-    let graph = arch::find(case.model).unwrap().load(&data.join(case.weights)).unwrap();
+    let graph = arch::find(case.model).unwrap().load(&Options::default(), &data.join(case.weights)).unwrap();
     let functions = vec![case.function.clone(); graph.activation_layers()];
     let (plan, weights) = lower(&graph, &functions, 16, case.entry.protocol, Default::default()).unwrap();
     let mut images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, case.images).unwrap();

@@ -1,6 +1,7 @@
 //! Everything that can be found wrong before anything runs or is written: networks, images, plans.
 
 use super::RunError;
+use crate::nn::arch::Options;
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
 use crate::nn::secure::{Plan, ServerWeights, lower};
@@ -72,8 +73,8 @@ fn normalization(model: &Model) -> Normalization {
 fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
     let architecture = arch::find(&model.arch).expect("the scenario was checked against the registry");
     match &model.weights {
-        Weights::Random => Ok(architecture.random(scenario.seed, &normalization(model))),
-        Weights::File(path) => architecture.load(path),
+        Weights::Random => Ok(architecture.random(&Options::default(), scenario.seed, &normalization(model))),
+        Weights::File(path) => architecture.load(&Options::default(), path),
     }
 }
 
