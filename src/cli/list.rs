@@ -184,7 +184,7 @@ fn model_table() -> anyhow::Result<String> {
             row.parameters.to_string(),
             row.activation_layers.to_string(),
             row.activations.to_string(),
-            row.input,
+            row.input.clone(),
             row.classes.to_string(),
             options(&row),
         ]);
