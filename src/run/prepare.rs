@@ -1,11 +1,11 @@
 //! Everything that can be found wrong before anything runs or is written: networks, images, plans.
 
 use super::RunError;
-use crate::nn::arch::Options;
+use crate::nn::NnError;
+use crate::nn::arch::{self, Options};
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
 use crate::nn::secure::{Plan, ServerWeights, lower};
-use crate::nn::{NnError, arch};
 use crate::protocol::activation::{self, ProtocolEntry};
 use crate::scenario::{ImageSource, Model, Protocol, Scenario, Split, Weights};
 use tokio_util::sync::CancellationToken;

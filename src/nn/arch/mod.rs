@@ -109,10 +109,13 @@ mod tests {
     use crate::nn::weights::{Fill, Zeros};
     use crate::ring::LinearShape;
 
+    /// Name, shape and little-endian values of a tensor.
+    type Tensor = (String, Vec<usize>, Vec<u8>);
+
     /// Passes random tensors on and remembers them.
     struct Recorder {
         inner: RandomWeights,
-        tensors: Vec<(String, Vec<usize>, Vec<u8>)>,
+        tensors: Vec<Tensor>,
     }
 
     impl WeightSource for Recorder {
@@ -132,7 +135,7 @@ mod tests {
         linear.flatten().collect()
     }
 
-    fn write(path: &Path, tensors: &[(String, Vec<usize>, Vec<u8>)]) {
+    fn write(path: &Path, tensors: &[Tensor]) {
         let views = tensors.iter().map(|(name, shape, bytes)| {
             let view = TensorView::new(Dtype::F32, shape.clone(), bytes).expect("sizes agree");
             (name, view)
@@ -149,7 +152,7 @@ mod tests {
         or_default(architecture.pools).into_iter().flat_map(with).collect()
     }
 
-    fn recorded(architecture: &Architecture, options: &Options) -> (Graph, Vec<(String, Vec<usize>, Vec<u8>)>) {
+    fn recorded(architecture: &Architecture, options: &Options) -> (Graph, Vec<Tensor>) {
         let mut recorder = Recorder { inner: RandomWeights::new(9), tensors: Vec::new() };
         let graph = (architecture.build)(options, &mut recorder).unwrap();
         (graph, recorder.tensors)
@@ -215,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn activation_counts_are_those_published_with_every_option() {
+    fn activation_counts_are_the_same_with_every_option() {
         let expected = [
             ("minionn", 7, 173_056),
             ("vgg16", 15, 183_808),

@@ -6,14 +6,13 @@
 //! works on a quarter of the values. With maxima that order changes nothing, as ReLU is monotone. Tensors are named by
 //! position in torchvision's `vgg16_bn`.
 
+use super::residual::conv3x3;
 use super::{Architecture, Options, Pool};
 use crate::nn::NnError;
 use crate::nn::builder::GraphBuilder;
 use crate::nn::data::CIFAR10_SHAPE;
 use crate::nn::graph::{Graph, Op};
 use crate::nn::weights::{WeightSource, biased_conv_with_batch_norm, dense};
-
-use super::residual::conv3x3;
 
 const CLASSES: usize = 10;
 /// Width and convolutions of each stage; a pool ends it.
