@@ -11,7 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ring", &["units", "crypto"]),
     ("protocol", &["units", "crypto", "link", "ring"]),
     ("nn", &["units", "crypto", "link", "ring", "protocol"]),
-    ("scenario", &["units", "protocol"]),
+    ("scenario", &["units", "protocol", "nn"]),
     ("report", &["units"]),
     ("run", &["units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report"]),
 ];

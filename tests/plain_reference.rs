@@ -4,7 +4,7 @@
 
 mod stored;
 
-use longhaul::nn::arch;
+use longhaul::nn::arch::{self, Options};
 use longhaul::nn::data::{Normalization, Split, read_cifar10};
 use longhaul::nn::plain::forward;
 use longhaul::protocol::{Function, Polynomial};
@@ -35,7 +35,7 @@ fn compare(arch: &str, model: &str, normalization: Normalization, function: Func
     let Some(data) = stored::data() else { return };
     let models = data.join("models");
     let architecture = arch::find(arch).expect("built in");
-    let graph = architecture.load(&models.join(format!("{model}.safetensors"))).unwrap();
+    let graph = architecture.load(&Options::default(), &models.join(format!("{model}.safetensors"))).unwrap();
     let expected = stored::logits(&models.join(format!("{model}_logits_test.npy")));
     let images = read_cifar10(&data.join("cifar-10-batches-bin"), Split::Test, IMAGES).unwrap();
     let functions = vec![function; graph.activation_layers()];

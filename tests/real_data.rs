@@ -6,7 +6,7 @@ mod stored;
 
 use harness::wan;
 use longhaul::crypto::Seed;
-use longhaul::nn::arch;
+use longhaul::nn::arch::{self, Options};
 use longhaul::nn::data::{Normalization, Split, read_cifar10};
 use longhaul::nn::secure::{Method, Query, ServerWeights, Slot, infer, lower};
 use longhaul::protocol::activation::{self, ProtocolEntry};
@@ -26,7 +26,7 @@ struct Case<'a> {
 
 /// Private and stored logits of every image, two images at a time.
 fn run(data: &Path, case: &Case) -> Vec<(Vec<f64>, Vec<f32>)> {
-    let graph = arch::find(case.model).unwrap().load(&data.join(case.weights)).unwrap();
+    let graph = arch::find(case.model).unwrap().load(&Options::default(), &data.join(case.weights)).unwrap();
     let method = Method { entry: case.entry, settings: Default::default() };
     let slots = vec![Slot { function: case.function.clone(), method }; graph.activation_layers()];
     let plan = lower(&graph, &slots, 16).unwrap();

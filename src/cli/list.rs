@@ -3,8 +3,8 @@
 use super::{Failure, Format};
 use clap::ValueEnum;
 use comfy_table::{ContentArrangement, Table, presets};
-use longhaul::nn::arch::{self, Architecture};
-use longhaul::nn::random::RandomWeights;
+use longhaul::nn::arch::{self, Architecture, Options, Pool, Shortcut};
+use longhaul::nn::weights::Zeros;
 use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use serde::Serialize;
@@ -51,6 +51,8 @@ struct ModelRow {
     activations: u64,
     input: String,
     classes: u64,
+    pools: Vec<&'static str>,
+    shortcuts: Vec<&'static str>,
     summary: &'static str,
 }
 
@@ -107,9 +109,9 @@ fn models() -> anyhow::Result<Vec<ModelRow>> {
     arch::all().iter().map(model_row).collect()
 }
 
-/// Counted on the network with random weights: shapes do not depend on them.
+/// Counted on the network with default options and no weights: shapes do not depend on them.
 fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
-    let graph = (architecture.build)(&mut RandomWeights::new(0))?;
+    let graph = (architecture.build)(&Options::default(), &mut Zeros)?;
     let input = architecture.input;
     Ok(ModelRow {
         id: architecture.id,
@@ -118,6 +120,8 @@ fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
         activations: graph.activations() as u64,
         input: format!("{}x{}x{}", input.h, input.w, input.c),
         classes: architecture.classes as u64,
+        pools: architecture.pools.iter().map(Pool::name).collect(),
+        shortcuts: architecture.shortcuts.iter().map(Shortcut::name).collect(),
         summary: architecture.summary,
     })
 }
@@ -164,6 +168,14 @@ fn protocol_table() -> String {
     )
 }
 
+/// Summary and what can be chosen, a line each.
+fn options(row: &ModelRow) -> String {
+    let choices = [("pool", &row.pools), ("shortcut", &row.shortcuts)];
+    let offered = choices.into_iter().filter(|(_, values)| !values.is_empty());
+    let lines = offered.map(|(what, values)| format!("\n{what}: {}", values.join(", ")));
+    row.summary.to_string() + &lines.collect::<String>()
+}
+
 fn model_table() -> anyhow::Result<String> {
     let mut table = table(&["id", "parameters", "activation layers", "activations", "input", "classes", "what"]);
     for row in models()? {
@@ -172,10 +184,10 @@ fn model_table() -> anyhow::Result<String> {
             row.parameters.to_string(),
             row.activation_layers.to_string(),
             row.activations.to_string(),
-            row.input,
+            row.input.clone(),
             row.classes.to_string(),
-            row.summary.into(),
+            options(&row),
         ]);
     }
-    Ok(table.to_string())
+    Ok(format!("{table}\nCounts are those of the first options and of as many classes as shown."))
 }

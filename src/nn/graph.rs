@@ -47,12 +47,15 @@ pub enum Op {
         /// What the network was trained with.
         function: Function,
     },
-    /// Average pooling over `kernel x kernel` windows, no padding.
+    /// Average over `kernel x kernel` windows; pixels in the padding count as zeros, so that every window is divided
+    /// by `kernel^2` (PyTorch's default, `count_include_pad`).
     AvgPool {
         /// Window side.
         kernel: usize,
         /// Step.
         stride: usize,
+        /// Zero pixels around the tensor, fewer than `kernel`.
+        padding: usize,
     },
     /// Maximum over `kernel x kernel` windows; pixels in the padding do not count.
     MaxPool {

@@ -25,8 +25,9 @@ impl Op {
             Op::Input => Err("an input has no operands to take its shape from".to_string()),
             Op::Linear { shape, .. } => linear_output(&shape, inputs[0]),
             Op::Activation { .. } => Ok(inputs[0]),
-            Op::AvgPool { kernel, stride } => pool_output(kernel, stride, 0, inputs[0]),
-            Op::MaxPool { kernel, stride, padding } => pool_output(kernel, stride, padding, inputs[0]),
+            Op::AvgPool { kernel, stride, padding } | Op::MaxPool { kernel, stride, padding } => {
+                pool_output(kernel, stride, padding, inputs[0])
+            }
             Op::GlobalAvgPool => Ok(vector(inputs[0].c)),
             Op::Flatten => Ok(vector(inputs[0].elements())),
             Op::Add if inputs[0] == inputs[1] => Ok(inputs[0]),
@@ -200,7 +201,7 @@ mod tests {
     fn small() -> Graph {
         let mut b = GraphBuilder::new(TensorShape { h: 4, w: 4, c: 2 });
         let x = b.push("act", relu(0), &[0]).unwrap();
-        let pool = Op::AvgPool { kernel: 2, stride: 2 };
+        let pool = Op::AvgPool { kernel: 2, stride: 2, padding: 0 };
         let x = b.push("pool", pool, &[x]).unwrap();
         let x = b.push("flatten", Op::Flatten, &[x]).unwrap();
         let dense = Op::Linear {
@@ -287,9 +288,11 @@ mod tests {
         assert_eq!(Op::GlobalAvgPool.output_shape(&[at(5, 4, 3)]), Ok(at(1, 1, 3)));
         let sum = Op::Add.output_shape(&[at(1, 1, 2), at(1, 1, 3)]);
         assert_eq!(sum, Err("adds 1x1x3 to 1x1x2".to_string()));
-        let pool = Op::AvgPool { kernel: 3, stride: 2 };
+        let pool = Op::AvgPool { kernel: 3, stride: 2, padding: 0 };
         assert_eq!(pool.output_shape(&[at(6, 5, 1)]), Ok(at(2, 2, 1)));
         assert!(pool.output_shape(&[at(2, 5, 1)]).is_err());
+        let pool = Op::AvgPool { kernel: 3, stride: 2, padding: 1 };
+        assert_eq!(pool.output_shape(&[at(112, 7, 1)]), Ok(at(56, 4, 1)));
         let pool = |padding| Op::MaxPool { kernel: 3, stride: 2, padding };
         assert_eq!(pool(1).output_shape(&[at(112, 7, 1)]), Ok(at(56, 4, 1)));
         assert!(pool(3).output_shape(&[at(112, 7, 1)]).is_err(), "a window of padding only");

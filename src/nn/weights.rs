@@ -32,6 +32,17 @@ pub trait WeightSource {
     fn tensor(&mut self, name: &str, shape: &[usize], fill: Fill) -> Result<Vec<f32>, NnError>;
 }
 
+/// Zeros, and ones where scales belong, for what depends on shapes alone.
+#[derive(Clone, Copy, Debug)]
+pub struct Zeros;
+
+impl WeightSource for Zeros {
+    fn tensor(&mut self, _: &str, shape: &[usize], fill: Fill) -> Result<Vec<f32>, NnError> {
+        let value = if fill == Fill::One { 1.0 } else { 0.0 };
+        Ok(vec![value; shape.iter().product()])
+    }
+}
+
 /// A square convolution with equal padding on all sides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conv {
@@ -92,7 +103,27 @@ pub fn conv_with_batch_norm(
 ) -> Result<NodeId, NnError> {
     let shape = conv.on(builder.shape(input));
     let mut weights = conv_weights(source, name, &shape)?;
-    let bias = fold_batch_norm(source, batch_norm, &mut weights, conv.out_c)?;
+    let bias = fold_batch_norm(source, batch_norm, &mut weights, &vec![0.0; conv.out_c])?;
+    let op = Op::Linear { shape: LinearShape::Conv2d(shape), weights, bias };
+    builder.push(name, op, &[input])
+}
+
+/// Adds node `name`: the convolution `tensor.weight` with bias `tensor.bias`, and the batch norm `batch_norm` after it.
+///
+/// # Errors
+/// As [`conv_with_batch_norm`].
+pub fn biased_conv_with_batch_norm(
+    builder: &mut GraphBuilder,
+    source: &mut dyn WeightSource,
+    name: &str,
+    (tensor, batch_norm): (&str, &str),
+    input: NodeId,
+    conv: Conv,
+) -> Result<NodeId, NnError> {
+    let shape = conv.on(builder.shape(input));
+    let mut weights = conv_weights(source, tensor, &shape)?;
+    let bias = source.tensor(&format!("{tensor}.bias"), &[conv.out_c], Fill::Zero)?;
+    let bias = fold_batch_norm(source, batch_norm, &mut weights, &bias)?;
     let op = Op::Linear { shape: LinearShape::Conv2d(shape), weights, bias };
     builder.push(name, op, &[input])
 }
@@ -139,13 +170,14 @@ fn conv_weights(source: &mut dyn WeightSource, tensor: &str, shape: &ConvShape) 
     Ok(weights)
 }
 
-/// Scales each output channel of `weights` as the batch norm does; the result is the bias.
+/// Scales each output channel of `weights` as the batch norm does; the result is the bias, `bias` being the layer's own.
 fn fold_batch_norm(
     source: &mut dyn WeightSource,
     name: &str,
     weights: &mut [f32],
-    channels: usize,
+    bias: &[f32],
 ) -> Result<Vec<f32>, NnError> {
+    let channels = bias.len();
     let mut read = |part: &str, fill| source.tensor(&format!("{name}.{part}"), &[channels], fill);
     let gamma = read("weight", Fill::One)?;
     let beta = read("bias", Fill::Zero)?;
@@ -161,8 +193,8 @@ fn fold_batch_norm(
             *weight = (f64::from(*weight) * s) as f32;
         }
     }
-    let bias = |c: usize| (f64::from(beta[c]) - f64::from(mean[c]) * scale[c]) as f32;
-    Ok((0..channels).map(bias).collect())
+    let shifted = |c: usize| (f64::from(beta[c]) - (f64::from(mean[c]) - f64::from(bias[c])) * scale[c]) as f32;
+    Ok((0..channels).map(shifted).collect())
 }
 
 #[cfg(test)]
@@ -230,6 +262,18 @@ mod tests {
             assert!((actual - expected).abs() < 1e-6, "{weights:?}");
         }
         assert!(bias.iter().all(|b| b.abs() < 1e-6), "{bias:?}");
+    }
+
+    #[test]
+    fn batch_norm_folds_a_bias_in() {
+        // As above with bias [0, 1]: the second channel gains half of it.
+        let mut b = GraphBuilder::new(TensorShape { h: 2, w: 2, c: 1 });
+        let mut source = Counting { variance: (4.0 - BATCH_NORM_EPS) as f32 };
+        biased_conv_with_batch_norm(&mut b, &mut source, "conv", ("0", "1"), 0, CONV).unwrap();
+        let graph = b.finish().unwrap();
+        let (weights, bias) = linear(&graph, 1);
+        assert!((weights[1] - 2.0).abs() < 1e-6, "{weights:?}");
+        assert!(bias[0].abs() < 1e-6 && (bias[1] - 0.5).abs() < 1e-6, "{bias:?}");
     }
 
     #[test]

@@ -1,9 +1,9 @@
 //! What this build offers: the ids a scenario may use, and the instruction sets the kernels found.
 
 use crate::link;
-use crate::nn::arch;
+use crate::nn::arch::{self, Architecture};
 use crate::protocol::activation::PROTOCOLS;
-use crate::scenario::{Catalogue, KnownProtocol};
+use crate::scenario::{Catalogue, KnownArch, KnownProtocol};
 
 /// Every id that a scenario may use.
 pub fn catalogue() -> Catalogue {
@@ -12,9 +12,14 @@ pub fn catalogue() -> Catalogue {
             .iter()
             .map(|entry| KnownProtocol { id: entry.id, family: entry.family, settings: entry.settings })
             .collect(),
-        archs: arch::all().iter().map(|architecture| architecture.id).collect(),
+        archs: arch::all().iter().map(known_arch).collect(),
         link_models: link::models().iter().map(|entry| entry.id).collect(),
     }
+}
+
+fn known_arch(architecture: &Architecture) -> KnownArch {
+    let &Architecture { id, pools, shortcuts, .. } = architecture;
+    KnownArch { id, pools, shortcuts }
 }
 
 /// The instruction sets of this machine that kernels make use of.

@@ -53,9 +53,9 @@ pub fn run(
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     let Prepared { scenario, models } = prepared;
-    let per_model =
-        (scenario.repetitions + scenario.warmup) as u64 * (scenario.links.len() * scenario.protocols.len()) as u64;
-    observer.planned(models.iter().map(|model| per_model * model.images.len() as u64).sum());
+    let rounds = u64::from(scenario.repetitions + scenario.warmup);
+    let cells = |model: &PreparedModel| (scenario.links.len() * model.protocols.len() * model.images.len()) as u64;
+    observer.planned(models.iter().map(|model| rounds * cells(model)).sum());
     let mut engine = Engine {
         scenario,
         results,
@@ -121,7 +121,7 @@ impl Engine<'_> {
         let reference = |image: &Image| {
             self.go_on()?;
             let Image { pixels, .. } = image;
-            Ok(Reference::new(&model.graph, &prepared.plan, &prepared.functions, pixels))
+            Ok(Reference::new(&model.variants[prepared.variant].graph, &prepared.plan, &prepared.functions, pixels))
         };
         let references = model.images.iter().map(reference);
         let references = references.collect::<Result<Vec<_>, RunError>>()?;
@@ -179,7 +179,7 @@ impl Engine<'_> {
         let audit = Audit::default();
         let query = Query {
             plan: &prepared.plan,
-            weights: &model.weights,
+            weights: &model.variants[prepared.variant].weights,
             image: pixels,
             link: &link_config(self.scenario, link, self.cancel),
             seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
@@ -266,11 +266,11 @@ struct Run<'a> {
     cell: usize,
 }
 
-/// What a plaintext run depends on: the functions, and the ranges that values must fit.
-type ReferenceKey = (Vec<Function>, Vec<f64>);
+/// What a plaintext run depends on: the network, the functions, and the ranges that values must fit.
+type ReferenceKey = (usize, Vec<Function>, Vec<f64>);
 
 fn reference_key(prepared: &PreparedProtocol) -> ReferenceKey {
-    (prepared.functions.clone(), prepared.plan.range_limits.clone())
+    (prepared.variant, prepared.functions.clone(), prepared.plan.range_limits.clone())
 }
 
 fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {

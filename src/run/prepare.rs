@@ -1,13 +1,14 @@
 //! Everything that can be found wrong before anything runs or is written: networks, images, plans.
 
 use super::RunError;
+use crate::nn::NnError;
+use crate::nn::arch::{self, Options, Pool};
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
 use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower};
-use crate::nn::{NnError, arch};
 use crate::protocol::Function;
 use crate::protocol::activation;
-use crate::scenario::{At, ImageSource, Model, Protocol, Scenario, Split, Weights};
+use crate::scenario::{At, ImageSource, Model, Network, Protocol, Scenario, Split, Weights};
 use tokio_util::sync::CancellationToken;
 
 /// A scenario whose networks, weights and images are loaded and fit together.
@@ -19,17 +20,25 @@ pub struct Prepared<'a> {
 /// One model, ready to run with every protocol.
 pub(super) struct PreparedModel<'a> {
     pub model: &'a Model,
-    pub graph: Graph,
+    /// The network, or one for each kind of pooling that the protocols ask for.
+    pub variants: Vec<Variant>,
     /// Normalised images, `[h][w][c]`, with their labels.
     pub images: Vec<Image>,
-    /// The server's input, whatever the protocol.
-    pub weights: ServerWeights,
-    /// One per protocol of the scenario.
+    /// One per protocol that the model runs with.
     pub protocols: Vec<PreparedProtocol<'a>>,
+}
+
+/// A network with what the server needs of it, whatever the protocol.
+pub(super) struct Variant {
+    pool: Pool,
+    pub graph: Graph,
+    pub weights: ServerWeights,
 }
 
 pub(super) struct PreparedProtocol<'a> {
     pub protocol: &'a Protocol,
+    /// Which network of the model.
+    pub variant: usize,
     /// What each activation slot computes.
     pub functions: Vec<Function>,
     pub plan: Plan,
@@ -50,22 +59,50 @@ fn prepare_model<'a>(
     model: &'a Model,
     cancel: &CancellationToken,
 ) -> Result<PreparedModel<'a>, RunError> {
-    let graph = build(scenario, model).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
-    let images = images(scenario, model, &graph).map_err(RunError::Input)?;
-    let protocol = |protocol: &'a Protocol| {
+    let mut prepared = PreparedModel { model, variants: Vec::new(), images: Vec::new(), protocols: Vec::new() };
+    let runs = |protocol: &&Protocol| model.protocols.as_ref().is_none_or(|names| names.contains(&protocol.name));
+    for protocol in scenario.protocols.iter().filter(runs) {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let slots = slots(protocol, &graph);
-        let plan = slots.and_then(|slots| Ok((lower(&graph, &slots, scenario.frac_bits)?, slots)));
-        let (plan, slots) = plan.map_err(|error| plan_error(model, protocol, error))?;
-        Ok(PreparedProtocol { protocol, functions: slots.into_iter().map(|slot| slot.function).collect(), plan })
-    };
-    let protocols = scenario.protocols.iter().map(protocol).collect::<Result<Vec<_>, RunError>>()?;
-    let first = protocols.first().expect("a scenario has a protocol");
-    let weights =
-        ServerWeights::encode(&graph, &first.plan).map_err(|error| plan_error(model, first.protocol, error))?;
-    Ok(PreparedModel { model, graph, images, weights, protocols })
+        let pool = pool(model, protocol);
+        let variant = match prepared.variants.iter().position(|variant| variant.pool == pool) {
+            Some(variant) => variant,
+            None => {
+                prepared.variants.push(variant(scenario, model, protocol, pool)?);
+                prepared.variants.len() - 1
+            }
+        };
+        let graph = &prepared.variants[variant].graph;
+        let (plan, functions) = plan(scenario, protocol, graph).map_err(|error| plan_error(model, protocol, error))?;
+        prepared.protocols.push(PreparedProtocol { protocol, variant, functions, plan });
+    }
+    let first = prepared.variants.first().expect("a model runs with a protocol");
+    prepared.images = images(scenario, model, &first.graph).map_err(RunError::Input)?;
+    Ok(prepared)
+}
+
+/// The pooling of `model` under `protocol`; of no effect where there is no choice.
+fn pool(model: &Model, protocol: &Protocol) -> Pool {
+    let entry = activation::find(&protocol.choice.id).expect("the scenario was checked against the registry");
+    match model.network {
+        Network::Arch { pool: Some(choice), .. } => choice.under(entry.family),
+        _ => Pool::default(),
+    }
+}
+
+fn variant(scenario: &Scenario, model: &Model, protocol: &Protocol, pool: Pool) -> Result<Variant, RunError> {
+    let graph = build(scenario, model, pool).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
+    let weights = plan(scenario, protocol, &graph).and_then(|(plan, _)| ServerWeights::encode(&graph, &plan));
+    let weights = weights.map_err(|error| plan_error(model, protocol, error))?;
+    Ok(Variant { pool, graph, weights })
+}
+
+/// The plan of a network under `protocol`, and the function of each slot.
+fn plan(scenario: &Scenario, protocol: &Protocol, graph: &Graph) -> Result<(Plan, Vec<Function>), PlanError> {
+    let slots = slots(protocol, graph)?;
+    let plan = lower(graph, &slots, scenario.frac_bits)?;
+    Ok((plan, slots.into_iter().map(|slot| slot.function).collect()))
 }
 
 fn plan_error(model: &Model, protocol: &Protocol, error: PlanError) -> RunError {
@@ -95,11 +132,16 @@ fn normalization(model: &Model) -> Normalization {
     Normalization { mean, std }
 }
 
-fn build(scenario: &Scenario, model: &Model) -> Result<Graph, NnError> {
-    let architecture = arch::find(&model.arch).expect("the scenario was checked against the registry");
-    match &model.weights {
-        Weights::Random => Ok(architecture.random(scenario.seed, &normalization(model))),
-        Weights::File(path) => architecture.load(path),
+fn build(scenario: &Scenario, model: &Model, pool: Pool) -> Result<Graph, NnError> {
+    match &model.network {
+        Network::Arch { arch, weights, classes, shortcut, .. } => {
+            let architecture = arch::find(arch).expect("the scenario was checked against the registry");
+            let options = Options { classes: *classes, pool, shortcut: shortcut.unwrap_or_default() };
+            match weights {
+                Weights::Random => Ok(architecture.random(&options, scenario.seed, &normalization(model))),
+                Weights::File(path) => architecture.load(&options, path),
+            }
+        }
     }
 }
 

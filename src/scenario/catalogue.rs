@@ -1,5 +1,6 @@
 //! The names a scenario may use, and the nearest one to a name that is not among them.
 
+pub use crate::nn::arch::{Pool, Shortcut};
 pub use crate::protocol::activation::{Family, Setting};
 
 /// The ids that exist, in the order to list them in; the caller knows the registries.
@@ -8,9 +9,20 @@ pub struct Catalogue {
     /// Activation protocols.
     pub protocols: Vec<KnownProtocol>,
     /// Built-in architectures.
-    pub archs: Vec<&'static str>,
+    pub archs: Vec<KnownArch>,
     /// Link models.
     pub link_models: Vec<&'static str>,
+}
+
+/// An architecture that exists, with what may be chosen about it.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownArch {
+    /// Its id.
+    pub id: &'static str,
+    /// Kinds of pooling.
+    pub pools: &'static [Pool],
+    /// Kinds of shortcuts.
+    pub shortcuts: &'static [Shortcut],
 }
 
 /// An activation protocol that exists.

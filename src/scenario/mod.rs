@@ -35,11 +35,11 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 pub use blame::blame;
-pub use catalogue::{Catalogue, Family, KnownProtocol};
+pub use catalogue::{Catalogue, Family, KnownArch, KnownProtocol, Pool, Shortcut};
 pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
 pub use links::Link;
-pub use models::{Model, Normalize, Weights};
+pub use models::{Model, Network, Normalize, PoolChoice, Weights};
 pub use protocols::{At, Choice, Protocol, SlotChoice};
 pub use search::{DataPath, SearchPath};
 pub use settings::{Clock, Compute, MemoryBudget, Speedup};
@@ -121,6 +121,7 @@ pub fn parse(text: &str, file: &Path, search: &SearchPath, catalogue: &Catalogue
     let input = input::read(&top, file, search)?;
     let models = models::read(&top, file, search, catalogue)?;
     let protocols = protocols::read(&top, catalogue)?;
+    models::check_protocols(&top, &protocols)?;
     Ok(Scenario {
         name: settings.name,
         seed: settings.seed,

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::catalogue::Catalogue;
+use super::catalogue::{Catalogue, Family, Pool, Shortcut};
 use super::error::ScenarioError;
+use super::protocols::Protocol;
 use super::search::{DataPath, SearchPath};
 use super::sections::{MODEL, NORMALIZE};
 use super::table::{Names, Table, Value};
@@ -15,12 +16,58 @@ use super::table::{Names, Table, Value};
 pub struct Model {
     /// What results call it; unique.
     pub name: String,
-    /// Id of a built-in architecture.
-    pub arch: String,
-    /// Its weights.
-    pub weights: Weights,
+    /// The layers.
+    #[serde(flatten)]
+    pub network: Network,
+    /// The protocols (by name) that it runs with; all if not given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocols: Option<Vec<String>>,
     /// What is done to pixels in [0, 1] first.
     pub normalize: Normalize,
+}
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Network {
+    /// A built-in architecture.
+    Arch {
+        /// Its id.
+        arch: String,
+        /// Its weights.
+        weights: Weights,
+        /// Number of logits, if not the architecture's own.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        classes: Option<usize>,
+        /// Kind of pooling, for an architecture that has the choice.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        pool: Option<PoolChoice>,
+        /// Kind of shortcuts, for an architecture that has the choice.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        shortcut: Option<Shortcut>,
+    },
+}
+
+/// How feature maps are pooled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PoolChoice {
+    /// By averages under every protocol.
+    Average,
+    /// By maxima under every protocol; protocols of polynomials cannot.
+    Max,
+    /// By maxima under protocols that compute ReLU, by averages under protocols of polynomials.
+    Family,
+}
+
+impl PoolChoice {
+    /// The pooling under a protocol of this family.
+    pub fn under(self, family: Family) -> Pool {
+        match (self, family) {
+            (PoolChoice::Average, _) | (PoolChoice::Family, Family::Polynomial) => Pool::Average,
+            (PoolChoice::Max, _) | (PoolChoice::Family, Family::Relu) => Pool::Max,
+        }
+    }
 }
 
 /// Where weights come from.
@@ -73,22 +120,79 @@ pub(super) fn read(
     let mut names = Names::default();
     let mut model = |table: &Table<'_>| {
         let at = table.require("arch", "arch = \"minionn\"")?;
-        let arch = at.text()?;
-        if !catalogue.archs.contains(&arch) {
-            return Err(at.unknown_word(arch, &catalogue.archs));
-        }
-        let at = table.get("name").unwrap_or(at);
-        let name = at.label()?;
+        let network = built_in(table, file, search, catalogue)?;
+        let (name, at) = match table.get("name") {
+            Some(at) => (at.label()?, at),
+            None => (at.label()?, at),
+        };
         names.claim(name, &at)?;
         Ok(Model {
             name: name.to_owned(),
-            arch: arch.to_owned(),
-            weights: table.read("weights", Weights::Random, |v| weights(v, file, search))?,
+            network,
+            protocols: table.read("protocols", None, |list| protocols(list).map(Some))?,
             normalize: table.read("normalize", Normalize::None, normalize)?,
         })
     };
     let tables = top.entries("model", &MODEL)?;
     tables.iter().map(&mut model).collect()
+}
+
+fn built_in(
+    table: &Table<'_>,
+    file: &Path,
+    search: &SearchPath,
+    catalogue: &Catalogue,
+) -> Result<Network, ScenarioError> {
+    let at = table.require("arch", "arch = \"minionn\"")?;
+    let id = at.text()?;
+    let Some(arch) = catalogue.archs.iter().find(|arch| arch.id == id) else {
+        let ids: Vec<_> = catalogue.archs.iter().map(|arch| arch.id).collect();
+        return Err(at.unknown_word(id, &ids));
+    };
+    let refuse = |value: &Value<'_>, what: &str| {
+        Err(value.error(format!("\"{id}\" has no choice of {what}"), "remove it (see `longhaul list models`)"))
+    };
+    let pools = [("average", PoolChoice::Average), ("max", PoolChoice::Max), ("family", PoolChoice::Family)];
+    let shortcuts = Shortcut::ALL.map(|shortcut| (shortcut.name(), shortcut));
+    Ok(Network::Arch {
+        arch: id.to_owned(),
+        weights: table.read("weights", Weights::Random, |v| weights(v, file, search))?,
+        classes: table.read("classes", None, |v| Ok(Some(v.integer(1..=100_000)? as usize)))?,
+        pool: match table.get("pool") {
+            Some(value) if arch.pools.is_empty() => return refuse(&value, "pooling"),
+            Some(value) => Some(value.word(&pools)?),
+            None => (!arch.pools.is_empty()).then_some(PoolChoice::Family),
+        },
+        shortcut: match table.get("shortcut") {
+            Some(value) if arch.shortcuts.is_empty() => return refuse(&value, "shortcuts"),
+            Some(value) => Some(value.word(&shortcuts)?),
+            None => arch.shortcuts.first().copied(),
+        },
+    })
+}
+
+fn protocols(value: &Value<'_>) -> Result<Vec<String>, ScenarioError> {
+    match value.list()? {
+        list if list.is_empty() => {
+            Err(value.error("the list is empty", "name at least one [[protocol]], or remove it"))
+        }
+        list => list.iter().map(|name| Ok(name.text()?.to_owned())).collect(),
+    }
+}
+
+/// The protocols that models name must be there.
+pub(super) fn check_protocols(top: &Table<'_>, protocols: &[Protocol]) -> Result<(), ScenarioError> {
+    let names: Vec<&str> = protocols.iter().map(|protocol| protocol.name.as_str()).collect();
+    for table in top.entries("model", &MODEL)? {
+        let Some(list) = table.get("protocols") else { continue };
+        for element in list.list()? {
+            let name = element.text()?;
+            if !names.contains(&name) {
+                return Err(element.unknown_word(name, &names));
+            }
+        }
+    }
+    Ok(())
 }
 
 fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weights, ScenarioError> {

@@ -46,7 +46,10 @@ pub(super) const FIXED_POINT: Section = Section { header: "[fixed_point]", keys:
 /// Images.
 pub(super) const INPUT: Section = Section { header: "[input]", keys: &["dataset", "path", "split", "images"] };
 /// A network.
-pub(super) const MODEL: Section = Section { header: "[[model]]", keys: &["name", "arch", "weights", "normalize"] };
+pub(super) const MODEL: Section = Section {
+    header: "[[model]]",
+    keys: &["name", "arch", "weights", "normalize", "classes", "pool", "shortcut", "protocols"],
+};
 /// Normalisation constants.
 pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", keys: &["mean", "std"] };
 /// An activation protocol.

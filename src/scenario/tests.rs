@@ -19,7 +19,14 @@ fn catalogue() -> Catalogue {
             KnownProtocol { id: "gc", family: Family::Relu, settings: &[Setting::Width, Setting::Ot] },
             KnownProtocol { id: "gmw", family: Family::Relu, settings: &[] },
         ],
-        archs: vec!["minionn", "resnet20", "resnet110"],
+        archs: [
+            ("minionn", &[][..], &[][..]),
+            ("resnet20", &[], &Shortcut::ALL),
+            ("resnet110", &[], &[]),
+            ("vgg16", &Pool::ALL, &[]),
+        ]
+        .map(|(id, pools, shortcuts)| KnownArch { id, pools, shortcuts })
+        .to_vec(),
         link_models: vec!["ideal", "token-bucket"],
     }
 }
@@ -75,8 +82,14 @@ fn every_default() {
         input: Input { source: ImageSource::Random, images: 1 },
         models: vec![Model {
             name: "minionn".to_owned(),
-            arch: "minionn".to_owned(),
-            weights: Weights::Random,
+            network: Network::Arch {
+                arch: "minionn".to_owned(),
+                weights: Weights::Random,
+                classes: None,
+                pool: None,
+                shortcut: None,
+            },
+            protocols: None,
             normalize: Normalize::None,
         }],
         protocols: vec![Protocol {
@@ -161,7 +174,8 @@ material = "2 GB"
     assert_eq!(**path, *root.path().join("cifar-10-batches-bin"));
     assert_eq!((*split, scenario.input.images), (Split::Train, 10_000));
     let model = &scenario.models[0];
-    assert_eq!((model.name.as_str(), model.arch.as_str()), ("a", "resnet20"));
+    assert_eq!(model.name, "a");
+    assert!(matches!(&model.network, Network::Arch { arch, shortcut: Some(Shortcut::A), .. } if arch == "resnet20"));
     let constants = ([0.0, 0.5, 1.0], [0.25, 0.5, 1.0]);
     assert_eq!(model.normalize.mean_and_std(), constants);
     let polynomial = scenario.protocols[0].choice.polynomial.as_ref();
@@ -263,5 +277,6 @@ fn data_beside_the_scenario_is_found() {
     fs::write(&file, text).expect("written");
     let scenario = load(&file, &SearchPath::default(), &catalogue());
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-    assert!(matches!(&scenario.models[0].weights, Weights::File(path) if path.is_file()));
+    let network = &scenario.models[0].network;
+    assert!(matches!(network, Network::Arch { weights: Weights::File(path), .. } if path.is_file()));
 }

@@ -149,12 +149,14 @@ fn the_protocols_are_listed_with_their_costs() {
 
 #[test]
 fn the_models_are_listed_with_their_sizes() {
-    for (id, layers, activations) in [("minionn", 7, 173_056), ("resnet20", 19, 188_416)] {
-        let keys = ["id", "parameters", "activation_layers", "activations"];
+    for (id, layers, activations) in [("minionn", 7, 173_056), ("resnet20", 19, 188_416), ("resnet50", 49, 9_608_704)] {
+        let keys = ["id", "parameters", "activation_layers", "activations", "pools", "shortcuts"];
         let row = listed("models", id, &keys);
         assert_eq!(row["activation_layers"], layers);
         assert_eq!(row["activations"], activations);
         assert!(row["parameters"].as_u64().expect("a count") > 100_000);
+        assert_eq!(row["pools"].as_array().expect("a list").is_empty(), id != "resnet50");
+        assert_eq!(row["shortcuts"].as_array().expect("a list").is_empty(), id != "resnet20");
     }
 }
 

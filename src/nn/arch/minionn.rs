@@ -5,18 +5,22 @@
 //! (1x1), dense 17. Every convolution is followed by an activation, and those of 2 and 7 by 2x2 average
 //! pooling.
 
-use super::Architecture;
+use super::{Architecture, Options};
 use crate::nn::NnError;
 use crate::nn::builder::GraphBuilder;
 use crate::nn::data::CIFAR10_SHAPE;
 use crate::nn::graph::{Graph, Op};
 use crate::nn::weights::{Conv, WeightSource, conv_with_bias, dense};
 
+const CLASSES: usize = 10;
+
 pub(super) const ARCHITECTURE: Architecture = Architecture {
     id: "minionn",
     summary: "MiniONN's network for CIFAR-10: 7 activation layers, 173,056 activations",
     input: CIFAR10_SHAPE,
-    classes: 10,
+    classes: CLASSES,
+    pools: &[],
+    shortcuts: &[],
     build,
 };
 
@@ -31,7 +35,7 @@ const CONVOLUTIONS: [(usize, usize, usize, bool); 7] = [
     (14, 1, 16, false),
 ];
 
-fn build(source: &mut dyn WeightSource) -> Result<Graph, NnError> {
+fn build(options: &Options, source: &mut dyn WeightSource) -> Result<Graph, NnError> {
     let mut b = GraphBuilder::new(CIFAR10_SHAPE);
     let mut x = b.input();
     for (position, kernel, out_c, pooled) in CONVOLUTIONS {
@@ -40,24 +44,24 @@ fn build(source: &mut dyn WeightSource) -> Result<Graph, NnError> {
         x = conv_with_bias(&mut b, source, (&name, &position.to_string()), x, conv)?;
         x = b.activation(&format!("act{}", position + 1), x)?;
         if pooled {
-            let op = Op::AvgPool { kernel: 2, stride: 2 };
+            let op = Op::AvgPool { kernel: 2, stride: 2, padding: 0 };
             x = b.push(&format!("pool{}", position + 2), op, &[x])?;
         }
     }
     let flattened = b.shape(x);
     let x = b.push("flatten16", Op::Flatten, &[x])?;
-    dense(&mut b, source, ("linear17", "17"), x, flattened, 10)?;
+    dense(&mut b, source, ("linear17", "17"), x, flattened, options.classes.unwrap_or(CLASSES))?;
     b.finish()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::nn::random::RandomWeights;
+    use crate::nn::weights::Zeros;
 
     #[test]
     fn sizes() {
-        let graph = build(&mut RandomWeights::new(0)).unwrap();
+        let graph = build(&Options::default(), &mut Zeros).unwrap();
         let weights = 9 * (3 * 64 + 4 * 64 * 64) + 64 * 64 + 64 * 16 + 1024 * 10;
         assert_eq!(graph.parameters(), weights + 6 * 64 + 16 + 10);
         let sizes = [65_536, 65_536, 16_384, 16_384, 4096, 4096, 1024];

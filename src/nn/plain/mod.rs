@@ -116,13 +116,15 @@ pub fn forward_observed(
 pub(in crate::nn) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&[f64]]) -> Vec<f64> {
     match &node.op {
         Op::Linear { shape, weights, bias } => linear::apply(shape, weights, bias, operands[0]),
-        Op::AvgPool { kernel, stride } => avg_pool(operands[0], shapes[0], node.shape, (*kernel, *kernel), *stride),
+        Op::AvgPool { kernel, stride, padding } => {
+            avg_pool(operands[0], shapes[0], node.shape, (*kernel, *kernel), (*stride, *padding))
+        }
         Op::MaxPool { kernel, stride, padding } => {
             max_pool(operands[0], shapes[0], node.shape, (*kernel, *stride, *padding))
         }
         Op::GlobalAvgPool => {
             let window = (shapes[0].h, shapes[0].w);
-            avg_pool(operands[0], shapes[0], node.shape, window, 1)
+            avg_pool(operands[0], shapes[0], node.shape, window, (1, 0))
         }
         Op::Add => (operands[0].iter().zip(operands[1])).map(|(a, b)| a + b).collect(),
         Op::PadShortcut { stride, before, .. } => pad_shortcut(operands[0], shapes[0], node.shape, *stride, *before),
@@ -148,14 +150,18 @@ fn avg_pool(
     from: TensorShape,
     to: TensorShape,
     (window_h, window_w): (usize, usize),
-    stride: usize,
+    (stride, padding): (usize, usize),
 ) -> Vec<f64> {
     let area = (window_h * window_w) as f64;
+    let window = |index: usize, side: usize, limit: usize| {
+        let start = index * stride;
+        start.saturating_sub(padding)..(start + side - padding).min(limit)
+    };
     let mut output = vec![0.0; to.elements()];
     for (pixel, sums) in output.chunks_exact_mut(to.c).enumerate() {
-        let (top, left) = (pixel / to.w * stride, pixel % to.w * stride);
-        for y in top..top + window_h {
-            let row = &input[(y * from.w + left) * from.c..][..window_w * from.c];
+        let columns = window(pixel % to.w, window_w, from.w);
+        for y in window(pixel / to.w, window_h, from.h) {
+            let row = &input[(y * from.w + columns.start) * from.c..][..columns.len() * from.c];
             for values in row.chunks_exact(from.c) {
                 sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
             }
@@ -218,8 +224,12 @@ mod tests {
         // Pixels (y, x) = 10 y + x, second channel 100 more; 3 x 2 pixels.
         let shape = TensorShape { h: 3, w: 2, c: 2 };
         let image = [0.0, 100.0, 1.0, 101.0, 10.0, 110.0, 11.0, 111.0, 20.0, 120.0, 21.0, 121.0];
-        let pool = Op::AvgPool { kernel: 2, stride: 1 };
+        let pool = Op::AvgPool { kernel: 2, stride: 1, padding: 0 };
         assert_eq!(run(pool, shape, &[&image]), [5.5, 105.5, 15.5, 115.5]);
+        // With padding: rows (0, 1) and (1, 2), both columns, and always nine to divide by.
+        let pool = Op::AvgPool { kernel: 3, stride: 2, padding: 1 };
+        let sums = [22.0, 422.0, 62.0, 462.0];
+        assert_eq!(run(pool, shape, &[&image]), sums.map(|sum| sum / 9.0));
         assert_eq!(run(Op::GlobalAvgPool, shape, &[&image]), [10.5, 110.5]);
         let pool = Op::MaxPool { kernel: 2, stride: 1, padding: 0 };
         assert_eq!(run(pool, shape, &[&image]), [11.0, 111.0, 21.0, 121.0]);

@@ -47,14 +47,14 @@ impl WeightSource for RandomWeights {
 
 #[cfg(test)]
 mod tests {
-    use crate::nn::arch;
+    use crate::nn::arch::{self, Options};
     use crate::nn::data::Normalization;
     use crate::nn::graph::Op;
 
     #[test]
     fn weights_are_the_same_on_every_machine() {
         let digest = |seed| {
-            let graph = arch::find("resnet20").unwrap().random(seed, &Normalization::NONE);
+            let graph = arch::find("resnet20").unwrap().random(&Options::default(), seed, &Normalization::NONE);
             let mut hasher = blake3::Hasher::new();
             for node in &graph.nodes {
                 if let Op::Linear { weights, bias, .. } = &node.op {

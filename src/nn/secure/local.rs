@@ -6,8 +6,8 @@ use crate::nn::graph::TensorShape;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum LocalOp {
-    /// Sum over windows times a constant.
-    SumPool { input: TensorShape, kernel: (usize, usize), stride: usize, factor: u64 },
+    /// Sum over windows times a constant; the padding is zero.
+    SumPool { input: TensorShape, kernel: (usize, usize), stride: usize, padding: usize, factor: u64 },
     /// Sum of two values after lifting each by so many bits.
     Add { lift: [u32; 2] },
     /// The values that compete in each window, `[candidate][output element]`.
@@ -25,7 +25,9 @@ pub(super) enum LocalOp {
 impl LocalOp {
     pub(super) fn apply(&self, operands: &[&[u64]], is_server: bool) -> Vec<u64> {
         match *self {
-            LocalOp::SumPool { input, kernel, stride, factor } => sum_pool(input, kernel, stride, factor, operands[0]),
+            LocalOp::SumPool { input, kernel, stride, padding, factor } => {
+                sum_pool(input, kernel, (stride, padding), factor, operands[0])
+            }
             LocalOp::Add { lift } => {
                 let pairs = operands[0].iter().zip(operands[1]);
                 pairs.map(|(a, b)| (a << lift[0]).wrapping_add(b << lift[1])).collect()
@@ -44,14 +46,25 @@ impl LocalOp {
     }
 }
 
-fn sum_pool(input: TensorShape, kernel: (usize, usize), stride: usize, factor: u64, x: &[u64]) -> Vec<u64> {
-    let (out_h, out_w) = ((input.h - kernel.0) / stride + 1, (input.w - kernel.1) / stride + 1);
+fn sum_pool(
+    input: TensorShape,
+    kernel: (usize, usize),
+    (stride, padding): (usize, usize),
+    factor: u64,
+    x: &[u64],
+) -> Vec<u64> {
+    let side = |limit: usize, kernel: usize| (limit + 2 * padding - kernel) / stride + 1;
+    let (out_h, out_w) = (side(input.h, kernel.0), side(input.w, kernel.1));
+    let window = |index: usize, kernel: usize, limit: usize| {
+        let start = index * stride;
+        start.saturating_sub(padding)..(start + kernel - padding).min(limit)
+    };
     let mut output = vec![0u64; out_h * out_w * input.c];
     for (pixel, sums) in output.chunks_exact_mut(input.c).enumerate() {
-        let (top, left) = (pixel / out_w * stride, pixel % out_w * stride);
-        for row in top..top + kernel.0 {
-            let start = (row * input.w + left) * input.c;
-            for values in x[start..start + kernel.1 * input.c].chunks_exact(input.c) {
+        let columns = window(pixel % out_w, kernel.1, input.w);
+        for row in window(pixel / out_w, kernel.0, input.h) {
+            let start = (row * input.w + columns.start) * input.c;
+            for values in x[start..start + columns.len() * input.c].chunks_exact(input.c) {
                 sums.iter_mut().zip(values).for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
             }
         }
@@ -97,10 +110,14 @@ mod tests {
 
     #[test]
     fn pools_sum_windows() {
-        let pooled = LocalOp::SumPool { input: INPUT, kernel: (2, 2), stride: 2, factor: 1 }.apply(&[&X], false);
+        let pooled = LocalOp::SumPool { input: INPUT, kernel: (2, 2), stride: 2, padding: 0, factor: 1 };
+        let pooled = pooled.apply(&[&X], false);
         assert_eq!(pooled, [1 + 3 + 10 + 30, 2 + 4 + 20 + 40, 5 + 7 + 50 + 70, 6 + 8 + 60 + 80]);
-        let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, factor: 3 }.apply(&[&X], false);
-        assert_eq!(global, [3 * (16 + 160), 3 * (20 + 200)]);
+        let global = LocalOp::SumPool { input: INPUT, kernel: (2, 4), stride: 1, padding: 0, factor: 3 };
+        assert_eq!(global.apply(&[&X], false), [3 * (16 + 160), 3 * (20 + 200)]);
+        // Columns (0, 1) and (1, 2, 3) of both rows.
+        let padded = LocalOp::SumPool { input: INPUT, kernel: (3, 3), stride: 2, padding: 1, factor: 1 };
+        assert_eq!(padded.apply(&[&X], false), [4 + 40, 6 + 60, 15 + 150, 18 + 180]);
     }
 
     #[test]

@@ -114,10 +114,12 @@ impl<'a> Lowering<'a> {
             }
             Op::Linear { shape, .. } => self.linear(id, inputs[0], *shape),
             Op::Activation { slot, .. } => self.activation(id, *slot, inputs[0]),
-            Op::AvgPool { kernel, stride } => self.pool(id, inputs[0], *kernel, *stride),
+            Op::AvgPool { kernel, stride, padding } => {
+                self.sum_pool(id, inputs[0], (*kernel, *kernel), (*stride, *padding))
+            }
             Op::GlobalAvgPool => {
                 let side = self.graph.nodes[node.inputs[0]].shape;
-                self.pool_rect(id, inputs[0], (side.h, side.w), 1)
+                self.sum_pool(id, inputs[0], (side.h, side.w), (1, 0))
             }
             Op::MaxPool { kernel, stride, padding } => self.max_pool(id, inputs[0], (*kernel, *stride, *padding)),
             Op::Add => self.add(id, inputs[0], inputs[1]),
@@ -197,18 +199,14 @@ impl<'a> Lowering<'a> {
         self.plan.methods.iter().position(|known| *known == method).expect("the slots' methods are all there")
     }
 
-    fn pool(&mut self, id: usize, input: ValueId, kernel: usize, stride: usize) -> Result<ValueId, PlanError> {
-        self.pool_rect(id, input, (kernel, kernel), stride)
-    }
-
     /// Sum over windows; a divisor that is a power of two moves the point, another one becomes a constant
     /// factor with `frac_bits` more fractional bits.
-    fn pool_rect(
+    fn sum_pool(
         &mut self,
         id: usize,
         input: ValueId,
         kernel: (usize, usize),
-        stride: usize,
+        (stride, padding): (usize, usize),
     ) -> Result<ValueId, PlanError> {
         let from = self.plan.values[input];
         let divisor = kernel.0 * kernel.1;
@@ -219,7 +217,7 @@ impl<'a> Lowering<'a> {
         };
         let bits = self.checked_bits(id, from.bits + more_bits)?;
         let shape = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
-        let op = LocalOp::SumPool { input: shape, kernel, stride, factor };
+        let op = LocalOp::SumPool { input: shape, kernel, stride, padding, factor };
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
         Ok(self.push(StepKind::Local(op), vec![input], id, output))
     }

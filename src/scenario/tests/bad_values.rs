@@ -91,7 +91,7 @@ fn models() {
         (
             r#""minionn""#,
             r#""miniONN""#,
-            r#"3:8: key model[0].arch: "miniONN" is unknown; did you mean "minionn"? known: minionn, resnet20, resnet110"#,
+            r#"3:8: key model[0].arch: "miniONN" is unknown; did you mean "minionn"? known: minionn, resnet20, resnet110, vgg16"#,
         ),
         (
             r#""minionn""#,
