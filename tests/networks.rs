@@ -184,6 +184,86 @@ fn declared_activation_costs_add_up_in_a_network() {
 }
 
 #[test]
+fn the_cost_of_a_network_is_predicted_exactly() {
+    let option_b = Options { shortcut: arch::Shortcut::B, ..Options::default() };
+    let small = [random_network("minionn"), arch::find("resnet20").unwrap().random(&option_b, 1, &Normalization::NONE)];
+    for graph in small.into_iter().chain([max_pooling_network()]) {
+        let image = &random_images(graph.input_shape(), 1, 1)[0];
+        for entry in PROTOCOLS {
+            let Ok(plan) = lower(&graph, &slots(entry, &graph), FRAC_BITS) else {
+                continue;
+            };
+            let predicted = plan.predicted_cost();
+            let (_, measured) = execute(&graph, entry, &image.pixels, 1, &wan(), 1 << 30);
+            let [setup, offline, online] = Phase::ALL.map(|phase| measured.phase(phase));
+            let bytes = |cost: &longhaul::protocol::PhaseCost| (cost.up, cost.down);
+            assert_eq!(bytes(&predicted.setup), (setup.bytes_up, setup.bytes_down), "{}", entry.id);
+            assert_eq!(bytes(&predicted.offline), (offline.bytes_up, offline.bytes_down), "{}", entry.id);
+            assert_eq!(bytes(&predicted.online), (online.bytes_up, online.bytes_down), "{}", entry.id);
+            assert_eq!(predicted.online.rounds, online.rounds, "{}", entry.id);
+            assert_eq!(predicted.dealer_server, setup.dealer_server + offline.dealer_server, "{}", entry.id);
+            assert_eq!(predicted.dealer_client, setup.dealer_client + offline.dealer_client, "{}", entry.id);
+        }
+    }
+}
+
+/// Slots of one network by different protocols, ReLU6 among them.
+#[test]
+fn hybrid_networks_agree_with_plaintext() {
+    let mut builder = GraphBuilder::new(TensorShape { h: 6, w: 6, c: 3 });
+    let mut x = builder.input();
+    for (index, function) in [Function::Relu, Function::Relu6, Function::Relu, Function::Relu6].into_iter().enumerate()
+    {
+        let mut op = conv(builder.shape(x), 5, 3, 1, 1);
+        if let Op::Linear { bias, .. } = &mut op
+            && function == Function::Relu6
+        {
+            // On both sides of 6.
+            bias[..2].copy_from_slice(&[6.5, 5.5]);
+        }
+        x = builder.push(&format!("conv{index}"), op, &[x]).unwrap();
+        x = builder.activate(&format!("act{index}"), x, function).unwrap();
+    }
+    let flat = builder.push("flat", Op::Flatten, &[x]).unwrap();
+    builder.push("fc", linear(LinearShape::Dense { inputs: 180, outputs: 4 }), &[flat]).unwrap();
+    let graph = builder.finish().unwrap();
+    let relu = |id: &str| Method { entry: activation::find(id).unwrap(), settings: Default::default() };
+    let natives = graph.functions();
+    for ids in [["fused", "gc", "fss", "gmw"], ["gmw-msb", "fss", "honeybadger", "gc"], ["gc", "gc", "fused", "fss"]] {
+        let slot = |(native, id): (&Function, &str)| {
+            let method = relu(id);
+            let function = match method.entry.family {
+                Family::Relu => native.clone(),
+                Family::Polynomial => harness::function_for(method.entry),
+            };
+            Slot { function, method }
+        };
+        let slots: Vec<Slot> = natives.iter().zip(ids).map(slot).collect();
+        let functions: Vec<Function> = slots.iter().map(|slot| slot.function.clone()).collect();
+        let plan = lower(&graph, &slots, FRAC_BITS).unwrap();
+        let weights = ServerWeights::encode(&graph, &plan).unwrap();
+        for image in random_images(graph.input_shape(), 5, 2) {
+            let mut past_six = 0;
+            let expected = plain::forward_observed(&graph, &image.pixels, &functions, &mut |slot, values| {
+                past_six += values.iter().filter(|&&x| functions[slot] == Function::Relu6 && x > 6.0).count()
+            });
+            assert!(past_six > 0, "{ids:?}");
+            let query = Query {
+                plan: &plan,
+                weights: &weights,
+                image: &image.pixels,
+                link: &wan(),
+                seed: Seed::from_u64(3),
+                material_bytes: 1 << 30,
+                audit: None,
+            };
+            let logits = infer(&query).unwrap().client;
+            assert_close(&logits, &expected, 0.5, &format!("{ids:?}"));
+        }
+    }
+}
+
+#[test]
 fn wall_and_virtual_clocks_send_the_same_bytes_even_when_material_spills() {
     let graph = random_network("minionn");
     let image = &random_images(graph.input_shape(), 1, 1)[0];

@@ -129,7 +129,7 @@ fn model_row(architecture: &'static Architecture) -> anyhow::Result<ModelRow> {
 /// The widest a table gets, whatever the terminal: a reader's window, a log, a README.
 const MAX_WIDTH: u16 = 110;
 
-fn table(header: &[&str]) -> Table {
+pub(super) fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     let width = table.width().map_or(MAX_WIDTH, |width| width.min(MAX_WIDTH));
     table

@@ -1,5 +1,6 @@
 //! The command line: one file per subcommand.
 
+mod inspect;
 mod list;
 mod progress;
 mod run;
@@ -17,7 +18,7 @@ const BAD_INPUT: u8 = 2;
     name = "longhaul",
     version,
     about = "Measures real two-party private inference over an emulated wide-area link",
-    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul list protocols                       what can be compared\n\nExit status: 0 ok, 1 the run failed or was interrupted, 2 bad input."
+    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n\nExit status: 0 ok, 1 the run failed or was interrupted, 2 bad input."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -28,6 +29,7 @@ struct Cli {
 enum Command {
     Run(run::Args),
     List(list::Args),
+    Inspect(inspect::Args),
 }
 
 /// How results are printed on standard output.
@@ -64,6 +66,7 @@ pub fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => run::main(&args),
         Command::List(args) => list::main(&args),
+        Command::Inspect(args) => inspect::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

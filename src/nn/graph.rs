@@ -109,15 +109,15 @@ impl Op {
         match self {
             Op::Input => "input",
             Op::Linear { shape, .. } => match shape {
-                LinearShape::Conv2d(_) => "conv",
-                LinearShape::Dense { .. } => "dense",
+                LinearShape::Conv2d(_) => "conv2d",
+                LinearShape::Dense { .. } => "linear",
             },
             Op::Activation { .. } => "activation",
-            Op::AvgPool { .. } => "avgpool",
-            Op::MaxPool { .. } => "maxpool",
-            Op::GlobalAvgPool => "globalavgpool",
+            Op::AvgPool { .. } => "avg_pool",
+            Op::MaxPool { .. } => "max_pool",
+            Op::GlobalAvgPool => "global_avg_pool",
             Op::Add => "add",
-            Op::PadShortcut { .. } => "padshortcut",
+            Op::PadShortcut { .. } => "pad_shortcut",
             Op::Flatten => "flatten",
         }
     }

@@ -22,7 +22,7 @@ pub(super) fn time(time: Nanos) -> String {
 }
 
 /// `800 B`, `64.0 KB`, `1.50 MB`, `24.0 GB`.
-pub(super) fn bytes(bytes: u64) -> String {
+pub fn bytes(bytes: u64) -> String {
     const UNITS: [(f64, &str); 5] = [(1.0, "B"), (1e3, "KB"), (1e6, "MB"), (1e9, "GB"), (1e12, "TB")];
     let (divisor, unit) = largest(bytes, &UNITS);
     quantity(bytes, divisor, unit)

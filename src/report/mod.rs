@@ -21,6 +21,7 @@ mod timestamp;
 mod write;
 
 pub use error::ReportError;
+pub use human::bytes as human_bytes;
 pub use manifest::{Host, Manifest, SCHEMA_VERSION, peak_rss_bytes};
 pub use record::{CellKey, LayerRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
 pub use statistics::{Interval, Latencies, PairedRatio, RunId, paired_ratio};

@@ -161,6 +161,29 @@ fn the_models_are_listed_with_their_sizes() {
 }
 
 #[test]
+fn a_network_is_inspected_before_it_runs() {
+    let json =
+        longhaul(&["inspect", "vgg16", "--classes", "100", "--pool", "max", "--format", "json"]).expect(0).stdout;
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!((&report["activation_layers"], &report["activations"]), (&15.into(), &183_808.into()));
+    assert_eq!((&report["classes"], report["parameters"].as_u64()), (&100.into(), Some(15_245_130 + 90 * 513)));
+    let kinds: Vec<_> = report["layers"].as_array().expect("a list").iter().map(|layer| &layer["kind"]).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "max_pool").count(), 5);
+    let protocol = |id: &str| {
+        let list = report["protocols"].as_array().expect("a list");
+        list.iter().find(|row| row["protocol"] == id).expect("listed").clone()
+    };
+    assert!(protocol("fused")["refused"].as_str().expect("a reason").contains("max pooling compares"));
+    // Two rounds a layer, two for each of two comparisons of five 2 x 2 pools, and two for the answer.
+    assert_eq!(protocol("fss")["online_rounds"], 2 * 15 + 2 * 2 * 5 + 2);
+    assert!(longhaul(&["inspect", "resnet20"]).expect(0).stdout.contains("188416 activations"));
+    let text = longhaul(&["inspect", "alexnet"]).expect(2).stderr;
+    assert!(text.contains("there is no architecture \"alexnet\"; known: minionn"), "{text}");
+    let text = longhaul(&["inspect", "minionn", "--pool", "max"]).expect(2).stderr;
+    assert!(text.contains("no such choice of --pool"), "{text}");
+}
+
+#[test]
 fn lists_fit_a_window_of_110_columns() {
     for (what, id) in [("protocols", "fused"), ("models", "minionn")] {
         let table = longhaul(&["list", what]).expect(0).stdout;

@@ -47,7 +47,7 @@ impl<'a> Lowering<'a> {
     fn new(graph: &'a Graph, slots: &'a [Slot], frac_bits: u32) -> Lowering<'a> {
         let layers = graph.nodes.iter().map(|node| LayerInfo {
             name: node.name.clone(),
-            kind: kind(&node.op),
+            kind: node.op.kind(),
             elements: node.shape.elements(),
         });
         let mut layers: Vec<LayerInfo> = layers.collect();
@@ -252,19 +252,4 @@ fn distinct(slots: &[Slot]) -> Vec<Method> {
         }
     }
     methods
-}
-
-fn kind(op: &Op) -> &'static str {
-    match op {
-        Op::Input => "input",
-        Op::Linear { shape: LinearShape::Conv2d(_), .. } => "conv2d",
-        Op::Linear { .. } => "linear",
-        Op::Activation { .. } => "activation",
-        Op::AvgPool { .. } => "avg_pool",
-        Op::MaxPool { .. } => "max_pool",
-        Op::GlobalAvgPool => "global_avg_pool",
-        Op::Add => "add",
-        Op::PadShortcut { .. } => "pad_shortcut",
-        Op::Flatten => "flatten",
-    }
 }

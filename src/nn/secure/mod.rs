@@ -8,6 +8,7 @@ mod local;
 mod lower;
 mod max_pool;
 mod plan;
+mod predict;
 mod server;
 mod server_weights;
 mod stream;
