@@ -3,7 +3,7 @@
 use super::progress::Progress;
 use super::{Failure, Format};
 use anyhow::{Context, anyhow};
-use longhaul::report::{Host, Manifest, Record, ResultsDir, table};
+use longhaul::report::{Host, Manifest, Record, ResultsDir, profile, table};
 use longhaul::run::{self, Outcome, RunError, catalogue, cpu_features};
 use longhaul::scenario::{self, Scenario, SearchPath};
 use serde_json::Value;
@@ -18,7 +18,7 @@ const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
 /// Run a scenario: every model, protocol and link, executed for real
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to standard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
+    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n  longhaul run --profile\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to standard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
 )]
 pub struct Args {
     /// Scenario file (TOML); without one the built-in quickstart runs
@@ -32,6 +32,9 @@ pub struct Args {
     /// How the summary is printed on standard output
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Print where the online time goes, too: computing by kind of layer, latency, bandwidth
+    #[arg(long)]
+    profile: bool,
 }
 
 pub fn main(args: &Args) -> Result<(), Failure> {
@@ -53,7 +56,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         true => Failure::bad_input(blame(error, scenario, args)),
         false => Failure::from(stopped(error, rows, &out)),
     })?;
-    print(args.format, &outcome)?;
+    print(args, &outcome)?;
     let _ = writeln!(std::io::stderr(), "results in {}", out.display());
     Ok(())
 }
@@ -129,20 +132,25 @@ fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
     anyhow!("{error}; {kept}")
 }
 
-fn print(format: Format, outcome: &Outcome) -> anyhow::Result<()> {
-    let Outcome { summaries, speedups } = outcome;
-    let text = match format {
+fn print(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
+    let Outcome { summaries, speedups, layers } = outcome;
+    let text = match args.format {
+        Format::Table if args.profile => format!("{}\n{}", table(summaries, speedups), profile(layers)),
         Format::Table => table(summaries, speedups),
-        Format::Json => serde_json::to_string_pretty(
-            &serde_json::json!({ "summary": rows(summaries)?, "speedup": rows(speedups)? }),
-        )?,
+        Format::Json => {
+            let mut json = serde_json::json!({ "summary": rows(summaries)?, "speedup": rows(speedups)? });
+            if args.profile {
+                json["layers"] = rows(layers)?;
+            }
+            serde_json::to_string_pretty(&json)?
+        }
     };
     super::print(text.trim_end())
 }
 
 /// The rows for JSON: cells that CSV writes as digits are numbers, those it leaves empty are null.
 fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
-    const NAMES: [&str; 6] = ["scenario", "model", "protocol", "link", "subject", "baseline"];
+    const NAMES: [&str; 8] = ["scenario", "model", "protocol", "link", "subject", "baseline", "name", "kind"];
     let mut rows = serde_json::to_value(records)?;
     let cells = rows.as_array_mut().into_iter().flatten();
     let cells = cells.filter_map(Value::as_object_mut).flatten();

@@ -4,7 +4,7 @@ use super::clock::Stopwatch;
 use super::fabric::{Fabric, Message};
 use super::ledger::{AccountTotals, Ledger, Mark};
 use super::run::LinkConfig;
-use super::{ClockMode, ComputeMode, LinkError, LinkModel, Party, Phase};
+use super::{ClockMode, ComputeMode, CriticalPath, LinkError, LinkModel, Party, Phase};
 use crate::units::Nanos;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -31,12 +31,17 @@ pub struct Captured {
 struct Direction {
     actual: Box<dyn LinkModel>,
     floor: Box<dyn LinkModel>,
+    latency: Nanos,
+    /// Arrival and path of the last message.
+    last: (Nanos, Arc<CriticalPath>),
     digest: blake3::Hasher,
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Default)]
 struct Account {
     totals: AccountTotals,
+    /// What `totals.now` is made of.
+    path: CriticalPath,
     /// Depth of the deepest message received.
     depth: u32,
     /// Wall clock: the common start.
@@ -58,6 +63,28 @@ pub struct Endpoint {
     captured: Option<Vec<Captured>>,
 }
 
+impl Account {
+    /// Time passes by what `me` does for `layer`.
+    fn advance(&mut self, me: Party, layer: u32, now: Nanos) {
+        self.path.compute(me, layer, Nanos(now.0 - self.totals.now.0));
+        self.totals.now = now;
+    }
+}
+
+impl Direction {
+    /// The path of a message sent now: its sender's, or that of the message before if it had to wait for that one.
+    fn path(&mut self, layer: u32, sender: &Account, arrives_at: Nanos) -> Arc<CriticalPath> {
+        let sent_at = sender.totals.now;
+        let (before, path) = &self.last;
+        let path = match before.0 > sent_at.0 + self.latency.0 {
+            true => path.queued(layer, Nanos(arrives_at.0 - before.0)),
+            false => sender.path.sent(layer, Nanos(arrives_at.0 - sent_at.0), self.latency),
+        };
+        self.last = (arrives_at, Arc::new(path));
+        self.last.1.clone()
+    }
+}
+
 impl Endpoint {
     /// To be called on the party's own thread: waits for its first turn.
     pub(super) fn start(me: Party, fabric: Arc<Fabric>, config: &LinkConfig) -> Result<Endpoint, LinkError> {
@@ -66,8 +93,10 @@ impl Endpoint {
             .flat_map(|phase| Party::ALL.into_iter().filter(|to| *to != me).map(move |to| (phase, to)))
             .map(|(phase, to)| {
                 let direction = Direction {
-                    actual: config.direction(me, to),
-                    floor: config.direction(me, to),
+                    actual: config.direction(me),
+                    floor: config.direction(me),
+                    latency: config.parameters(me).latency,
+                    last: Default::default(),
                     digest: blake3::Hasher::new(),
                 };
                 ((phase, to), direction)
@@ -80,6 +109,7 @@ impl Endpoint {
             sent: BTreeMap::new(),
             marks: Vec::new(),
             accounts: Default::default(),
+            paths: Default::default(),
             digests: BTreeMap::new(),
             lateness,
         };
@@ -157,10 +187,12 @@ impl Endpoint {
             self.directions.get_mut(&(self.phase, to)).expect("a party has a direction to every other party");
         let length = bytes.len() as u64;
         direction.digest.update(&length.to_le_bytes()).update(&bytes);
+        let arrives_at = direction.actual.arrival(account.totals.now, length);
         let message = Message {
             phase: self.phase,
             depth: account.depth + 1,
-            arrives_at: direction.actual.arrival(account.totals.now, length),
+            arrives_at,
+            path: direction.path(self.layer, account, arrives_at),
             floor_arrives_at: direction.floor.arrival(account.totals.floor, length),
             bytes,
         };
@@ -202,16 +234,16 @@ impl Endpoint {
         let account = &mut self.accounts[self.phase.index()];
         account.depth = account.depth.max(message.depth);
         account.totals.floor = account.totals.floor.max(message.floor_arrives_at);
-        match account.epoch {
-            None => account.totals.now = account.totals.now.max(message.arrives_at),
-            Some(epoch) => {
-                let deadline = epoch + Duration::from_nanos(message.arrives_at.0);
-                let was_waiting = account.totals.now < message.arrives_at;
-                self.fabric.pause_until(deadline)?;
-                account.totals.now = Nanos(epoch.elapsed().as_nanos() as u64);
-                if was_waiting {
-                    self.ledger.lateness.saturating_record(account.totals.now.0 - message.arrives_at.0);
-                }
+        let was_waiting = account.totals.now < message.arrives_at;
+        if was_waiting {
+            account.totals.now = message.arrives_at;
+            account.path.clone_from(&message.path);
+        }
+        if let Some(epoch) = account.epoch {
+            self.fabric.pause_until(epoch + Duration::from_nanos(message.arrives_at.0))?;
+            account.advance(self.me, self.layer, Nanos(epoch.elapsed().as_nanos() as u64));
+            if was_waiting {
+                self.ledger.lateness.saturating_record(account.totals.now.0 - message.arrives_at.0);
             }
         }
         Ok(())
@@ -228,12 +260,14 @@ impl Endpoint {
     /// Books what the party computed since the last channel call.
     fn charge(&mut self) {
         let elapsed = self.stopwatch.lap();
+        let charged = self.compute.charge(elapsed);
         let account = &mut self.accounts[self.phase.index()];
-        account.totals.compute.0 += self.compute.charge(elapsed).0;
-        match account.epoch {
-            None => account.totals.now.0 += self.compute.charge(elapsed).0,
-            Some(epoch) => account.totals.now = Nanos(epoch.elapsed().as_nanos() as u64),
-        }
+        account.totals.compute.0 += charged.0;
+        let now = match account.epoch {
+            None => Nanos(account.totals.now.0 + charged.0),
+            Some(epoch) => Nanos(epoch.elapsed().as_nanos() as u64),
+        };
+        account.advance(self.me, self.layer, now);
     }
 
     /// Ends the party's part and gives what it recorded.
@@ -244,7 +278,8 @@ impl Endpoint {
             layer: self.layer,
             now: self.accounts[self.phase.index()].totals.now,
         });
-        self.ledger.accounts = self.accounts.map(|account| account.totals);
+        self.ledger.accounts = self.accounts.each_ref().map(|account| account.totals);
+        self.ledger.paths = self.accounts.map(|account| account.path);
         self.ledger.digests =
             self.directions.iter().map(|(key, direction)| (*key, direction.digest.finalize())).collect();
         (self.ledger, self.captured.unwrap_or_default())

@@ -11,10 +11,10 @@
 //! * **nothing hangs**: if everybody waits for a message, that is an error that says who waits for whom;
 //!   the first failure of any party wakes and stops all others.
 
-use super::{ClockMode, LinkError, Party, Phase};
+use super::{ClockMode, CriticalPath, LinkError, Party, Phase};
 use crate::units::Nanos;
 use std::collections::VecDeque;
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
@@ -27,6 +27,8 @@ pub(super) struct Message {
     pub phase: Phase,
     pub depth: u32,
     pub arrives_at: Nanos,
+    /// What `arrives_at` is made of.
+    pub path: Arc<CriticalPath>,
     pub floor_arrives_at: Nanos,
 }
 

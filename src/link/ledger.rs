@@ -1,6 +1,6 @@
 //! What one party recorded: traffic, clocks and transcript digests.
 
-use super::{Party, Phase};
+use super::{CriticalPath, Party, Phase};
 use crate::units::Nanos;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
@@ -50,6 +50,8 @@ pub struct Ledger {
     pub marks: Vec<Mark>,
     /// Totals by [`Phase`] index.
     pub accounts: [AccountTotals; 3],
+    /// What its clocks at the end are made of, by [`Phase`] index.
+    pub paths: [CriticalPath; 3],
     /// Digests of what it sent.
     pub digests: Digests,
     /// Under the wall clock: how late deliveries were that the party was waiting for, in ns.
@@ -65,6 +67,11 @@ impl Ledger {
     /// Largest causal depth of what was sent in `phase`.
     pub fn depth(&self, phase: Phase) -> u32 {
         self.sent.iter().filter(|((p, ..), _)| *p == phase).map(|(_, traffic)| traffic.depth).max().unwrap_or(0)
+    }
+
+    /// What its clock at the end of `phase` is made of.
+    pub fn path(&self, phase: Phase) -> &CriticalPath {
+        &self.paths[phase.index()]
     }
 
     /// The totals of `phase`.

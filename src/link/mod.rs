@@ -3,6 +3,7 @@
 //! * `model`: `(sent_at, bytes) -> arrives_at`, a state machine per direction; no sleeping, no clock.
 //! * `fabric`: carries messages between the parties' threads, decides who runs, bounds memory.
 //! * `endpoint`: what one party holds: its clocks, its meter and its end of every channel.
+//! * `path`: what a party's time is made of, along the critical path.
 //! * `wait`: waiting until an instant, precise to tens of microseconds.
 
 mod clock;
@@ -13,6 +14,7 @@ mod ideal;
 mod ledger;
 mod model;
 mod party;
+mod path;
 mod run;
 mod wait;
 
@@ -22,5 +24,6 @@ pub use error::LinkError;
 pub use ledger::{AccountTotals, Digests, Ledger, Mark, Traffic};
 pub use model::{LinkModel, LinkParameters, ModelEntry, find_model, models};
 pub use party::{Party, Phase};
+pub use path::{CriticalPath, Spent};
 pub use run::{Execution, LinkConfig, PartyFailure, run_parties};
 pub use wait::wait_until;

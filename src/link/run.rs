@@ -31,8 +31,13 @@ pub struct LinkConfig {
 
 impl LinkConfig {
     /// A fresh, idle direction.
-    pub(super) fn direction(&self, from: Party, _to: Party) -> Box<dyn LinkModel> {
-        (self.model.build)(if from == Party::Client { &self.up } else { &self.down })
+    pub(super) fn direction(&self, from: Party) -> Box<dyn LinkModel> {
+        (self.model.build)(self.parameters(from))
+    }
+
+    /// What every direction away from `from` is like.
+    pub(super) fn parameters(&self, from: Party) -> &LinkParameters {
+        if from == Party::Client { &self.up } else { &self.down }
     }
 }
 

@@ -73,5 +73,9 @@ pub fn layer(protocol: &str, layer: u32) -> LayerRecord {
         online_bytes_down: 131_072,
         offline_bytes_up: 131_072,
         offline_bytes_down: 0,
+        online_path_server_s: Nanos(100_000_000),
+        online_path_client_s: Nanos(23_456_789),
+        online_path_latency_s: Nanos(50_000_000_000),
+        online_path_bandwidth_s: Nanos(0),
     }
 }

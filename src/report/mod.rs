@@ -3,7 +3,7 @@
 //! This module knows only records. It never measures, and it knows no protocol and no scenario.
 //!
 //! ```text
-//! runs -> summary (medians, intervals, speedups; statistics) -> table
+//! runs -> summary (medians, intervals, speedups; statistics) -> table;  layers -> profile
 //!   └──────────────┴─> write (CSV files, manifest.json, all replaced atomically)
 //! ```
 
@@ -13,6 +13,7 @@ mod error;
 mod fixture;
 mod human;
 mod manifest;
+mod profile;
 mod record;
 mod statistics;
 mod summary;
@@ -23,6 +24,7 @@ mod write;
 pub use error::ReportError;
 pub use human::bytes as human_bytes;
 pub use manifest::{Host, Manifest, SCHEMA_VERSION, peak_rss_bytes};
+pub use profile::profile;
 pub use record::{CellKey, LayerRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
 pub use statistics::{Interval, Latencies, PairedRatio, RunId, paired_ratio};
 pub use summary::{Comparison, speedups, summarize};

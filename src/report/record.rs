@@ -169,6 +169,19 @@ record! {
         offline_bytes_up: u64,
         /// Offline bytes, server to client.
         offline_bytes_down: u64,
+        /// Server computing on the critical path of the run with the median online time. This and the next three
+        /// columns, summed over all layers, are that run's online time.
+        #[serde(with = "encoding::seconds")]
+        online_path_server_s: Nanos,
+        /// Client computing on that path.
+        #[serde(with = "encoding::seconds")]
+        online_path_client_s: Nanos,
+        /// Propagation of this layer's messages on that path.
+        #[serde(with = "encoding::seconds")]
+        online_path_latency_s: Nanos,
+        /// This layer's messages passing at the link's rate on that path.
+        #[serde(with = "encoding::seconds")]
+        online_path_bandwidth_s: Nanos,
     }
 }
 

@@ -44,17 +44,27 @@ fn place_of(summary: &SummaryRecord) -> (&str, &str, &str) {
 /// Title, table and notes of one model and link.
 fn block((scenario, model, link): (&str, &str, &str), rows: &[&SummaryRecord], speedups: &[&SpeedupRecord]) -> String {
     let subject = speedups.first().map(|speedup| &*speedup.subject);
+    let mut table = plain_table(header(subject));
+    for summary in rows {
+        let against = subject.map(|subject| comparison(summary, subject, speedups));
+        table.add_row(row(summary, against));
+    }
+    let mut text = format!("{scenario}: {model} over {link}\n{}\n", table.trim_fmt());
+    for summary in rows {
+        write_notes(&mut text, summary);
+    }
+    text
+}
+
+/// A table for a terminal, a log or a README: the first column to the left, figures to the right.
+pub(super) fn plain_table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table
         .load_style(STYLE)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_width(WIDTH)
         .force_no_tty()
-        .set_header(header(subject));
-    for summary in rows {
-        let against = subject.map(|subject| comparison(summary, subject, speedups));
-        table.add_row(row(summary, against));
-    }
+        .set_header(header.into_iter().map(Into::into).collect::<Vec<Cell>>());
     for (index, column) in table.column_iter_mut().enumerate() {
         // With the blank that stands for a vertical line: two blanks between columns.
         column.set_padding((0, 1));
@@ -62,11 +72,7 @@ fn block((scenario, model, link): (&str, &str, &str), rows: &[&SummaryRecord], s
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = format!("{scenario}: {model} over {link}\n{}\n", table.trim_fmt());
-    for summary in rows {
-        write_notes(&mut text, summary);
-    }
-    text
+    table
 }
 
 fn header(subject: Option<&str>) -> Vec<String> {

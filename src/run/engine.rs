@@ -39,6 +39,8 @@ pub struct Outcome {
     pub summaries: Vec<SummaryRecord>,
     /// A row per model, link and baseline.
     pub speedups: Vec<SpeedupRecord>,
+    /// A row per cell and layer.
+    pub layers: Vec<LayerRecord>,
 }
 
 /// Runs a scenario and writes its results.
@@ -251,7 +253,7 @@ impl Engine<'_> {
         }
         self.results.write_all(&summaries, &speedups, self.manifest)?;
         ended?;
-        Ok(Outcome { summaries, speedups })
+        Ok(Outcome { summaries, speedups, layers: rows })
     }
 }
 

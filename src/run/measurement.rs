@@ -1,7 +1,7 @@
 //! The figures of one execution, read off the parties' ledgers.
 
 use super::layers::{LayerCost, layer_costs};
-use crate::link::{Ledger, Party, Phase};
+use crate::link::{Ledger, Party, Phase, Spent};
 use crate::nn::secure::{Inference, Plan};
 use crate::units::Nanos;
 
@@ -37,6 +37,8 @@ pub struct Measurement {
     pub offline_layers: Vec<LayerCost>,
     /// Online cost by layer.
     pub online_layers: Vec<LayerCost>,
+    /// What each layer contributes to the online time, along the critical path; adds up to it exactly.
+    pub online_path: Vec<Spent>,
     /// What the client learned.
     pub logits: Vec<f64>,
     /// Digest of everything that was sent.
@@ -50,6 +52,7 @@ impl Measurement {
             phases: Phase::ALL.map(|phase| phase_measurement(&inference.ledgers, phase)),
             offline_layers: layer_costs(plan, &inference.ledgers, Phase::Offline),
             online_layers: layer_costs(plan, &inference.ledgers, Phase::Online),
+            online_path: online_path(plan, &inference.ledgers),
             logits: inference.client.clone(),
             transcript: transcript(&inference.ledgers),
         }
@@ -81,6 +84,12 @@ fn phase_measurement(ledgers: &[Ledger; 3], phase: Phase) -> PhaseMeasurement {
         server_compute: server.account(phase).compute,
         client_compute: client_account.compute,
     }
+}
+
+/// The client's online clock in parts: its reading is the online time.
+fn online_path(plan: &Plan, ledgers: &[Ledger; 3]) -> Vec<Spent> {
+    let path = ledgers[Party::Client as usize].path(Phase::Online);
+    (0..plan.layers.len() as u32).map(|layer| path.layer(layer)).collect()
 }
 
 /// Digest over the digests of every sender, phase and receiver, in a fixed order.

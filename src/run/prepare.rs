@@ -5,7 +5,7 @@ use crate::nn::NnError;
 use crate::nn::arch::{self, Options, Pool};
 use crate::nn::data::{self, Image, Normalization};
 use crate::nn::graph::Graph;
-use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower};
+use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_whole};
 use crate::protocol::Function;
 use crate::protocol::activation;
 use crate::scenario::{At, ImageSource, Model, Network, Protocol, Scenario, Split, Weights};
@@ -101,7 +101,10 @@ fn variant(scenario: &Scenario, model: &Model, protocol: &Protocol, pool: Pool) 
 /// The plan of a network under `protocol`, and the function of each slot.
 fn plan(scenario: &Scenario, protocol: &Protocol, graph: &Graph) -> Result<(Plan, Vec<Function>), PlanError> {
     let slots = slots(protocol, graph)?;
-    let plan = lower(graph, &slots, scenario.frac_bits)?;
+    let plan = match scenario.stream {
+        true => lower(graph, &slots, scenario.frac_bits)?,
+        false => lower_whole(graph, &slots, scenario.frac_bits)?,
+    };
     Ok((plan, slots.into_iter().map(|slot| slot.function).collect()))
 }
 

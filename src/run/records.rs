@@ -3,11 +3,12 @@
 use super::prepare::{PreparedModel, PreparedProtocol};
 use super::reference::Reference;
 use super::{LayerCost, Measurement};
-use crate::link::Phase;
+use crate::link::{Party, Phase, Spent};
 use crate::nn::data::Image;
 use crate::nn::secure::LayerInfo;
 use crate::report::{Latencies, LayerRecord, RunRecord};
 use crate::scenario::{Compute, Link, Scenario};
+use crate::units::Nanos;
 
 /// What names a cell in every row.
 #[derive(Clone)]
@@ -106,12 +107,21 @@ pub(super) struct CellLayers {
     offline: Vec<Latencies>,
     /// Exact figures of the last run.
     costs: Vec<(LayerCost, LayerCost)>,
+    /// Online time of every run, and what each layer contributes to it.
+    paths: Vec<(Nanos, Vec<Spent>)>,
 }
 
 impl CellLayers {
     pub(super) fn new(names: CellNames, infos: &[LayerInfo]) -> CellLayers {
         let latencies = || infos.iter().map(|_| Latencies::new()).collect();
-        CellLayers { names, infos: infos.to_vec(), online: latencies(), offline: latencies(), costs: Vec::new() }
+        CellLayers {
+            names,
+            infos: infos.to_vec(),
+            online: latencies(),
+            offline: latencies(),
+            costs: Vec::new(),
+            paths: Vec::new(),
+        }
     }
 
     pub(super) fn names(&self) -> &CellNames {
@@ -124,16 +134,29 @@ impl CellLayers {
         {
             latencies.iter_mut().zip(costs).for_each(|(latencies, cost)| latencies.record(cost.time));
         }
+        self.paths.push((measurement.phase(Phase::Online).time, measurement.online_path.clone()));
         self.costs =
             measurement.online_layers.iter().copied().zip(measurement.offline_layers.iter().copied()).collect();
     }
 
     /// The rows, once there was a run.
     pub(super) fn rows(&self) -> Vec<LayerRecord> {
-        self.costs.iter().enumerate().filter_map(|(layer, costs)| self.row(layer, costs)).collect()
+        let Some(path) = self.median_path() else {
+            return Vec::new();
+        };
+        let costs = self.costs.iter().zip(path).enumerate();
+        costs.filter_map(|(layer, (costs, spent))| self.row(layer, costs, spent)).collect()
     }
 
-    fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost)) -> Option<LayerRecord> {
+    /// The path of the run with the median online time, of an even number the lower: parts of one run add up.
+    fn median_path(&self) -> Option<&[Spent]> {
+        let mut paths: Vec<&(Nanos, Vec<Spent>)> = self.paths.iter().collect();
+        paths.sort_by_key(|(online, _)| *online);
+        let (_, path) = paths.get(paths.len().saturating_sub(1) / 2)?;
+        Some(path)
+    }
+
+    fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost), spent: &Spent) -> Option<LayerRecord> {
         let CellNames { scenario, model, protocol, link } = self.names.clone();
         let info = &self.infos[layer];
         Some(LayerRecord {
@@ -154,6 +177,10 @@ impl CellLayers {
             online_bytes_down: online.bytes_down,
             offline_bytes_up: offline.bytes_up,
             offline_bytes_down: offline.bytes_down,
+            online_path_server_s: spent.compute[Party::Server as usize],
+            online_path_client_s: spent.compute[Party::Client as usize],
+            online_path_latency_s: spent.latency,
+            online_path_bandwidth_s: spent.bandwidth,
         })
     }
 }

@@ -64,6 +64,8 @@ pub struct Scenario {
     pub compute: Compute,
     /// Factor on computing time; finite and above zero.
     pub compute_scale: f64,
+    /// Whether large layers are computed and sent in chunks where the protocol allows.
+    pub stream: bool,
     /// `f`, the fractional bits of fixed-point numbers, 8 to 20.
     pub frac_bits: u32,
     /// The images.
@@ -130,6 +132,7 @@ pub fn parse(text: &str, file: &Path, search: &SearchPath, catalogue: &Catalogue
         clock: settings.clock,
         compute: settings.compute,
         compute_scale: settings.compute_scale,
+        stream: settings.stream,
         frac_bits: settings.frac_bits,
         input,
         models,

@@ -32,6 +32,7 @@ pub(super) const TOP: Section = Section {
         "clock",
         "compute",
         "compute_scale",
+        "stream",
         "fixed_point",
         "input",
         "model",

@@ -55,6 +55,7 @@ pub(super) struct Settings {
     pub clock: Clock,
     pub compute: Compute,
     pub compute_scale: f64,
+    pub stream: bool,
     pub frac_bits: u32,
 }
 
@@ -83,6 +84,7 @@ pub(super) fn read(top: &Table<'_>) -> Result<Settings, ScenarioError> {
         clock,
         compute,
         compute_scale: compute_scale(top, clock, compute)?,
+        stream: top.read("stream", true, |v| v.boolean())?,
         frac_bits: frac_bits as u32,
     })
 }

@@ -161,6 +161,11 @@ impl<'a> Value<'a> {
         self.value.as_str()
     }
 
+    /// `true` or `false`.
+    pub fn boolean(&self) -> Result<bool, ScenarioError> {
+        self.value.as_bool().ok_or_else(|| self.mistyped("true or false", "write it without quotes"))
+    }
+
     /// Whether it is a table, `{ ... }`.
     pub fn is_table(&self) -> bool {
         self.value.is_table()

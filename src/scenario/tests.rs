@@ -78,6 +78,7 @@ fn every_default() {
         clock: Clock::Virtual,
         compute: Compute::Measured,
         compute_scale: 1.0,
+        stream: true,
         frac_bits: 16,
         input: Input { source: ImageSource::Random, images: 1 },
         models: vec![Model {
@@ -128,6 +129,7 @@ warmup = 0
 clock = "virtual"
 compute = "measured"
 compute_scale = 2
+stream = false
 [fixed_point]
 frac_bits = 20
 [input]
@@ -166,7 +168,7 @@ material = "2 GB"
     let scenario = parse(text, Path::new("x.toml"), &search, &catalogue());
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
     assert_eq!((scenario.seed, scenario.repetitions), (u64::MAX, 1_000));
-    assert_eq!((scenario.warmup, scenario.compute_scale), (0, 2.0));
+    assert_eq!((scenario.warmup, scenario.compute_scale, scenario.stream), (0, 2.0, false));
     assert_eq!(scenario.frac_bits, 20);
     let ImageSource::Cifar10 { path, split } = &scenario.input.source else {
         panic!("{:?}", scenario.input);
@@ -220,6 +222,7 @@ fn the_manifest_form_is_readable() {
       "clock": "virtual",
       "compute": "measured",
       "compute_scale": 1.0,
+      "stream": true,
       "frac_bits": 16,
       "input": {
         "source": "random",

@@ -9,7 +9,7 @@ dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,ma
 overflowed_activations,transcript_blake3,wrapped_activations";
 const LAYERS: &str = "scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,\
 offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,\
-offline_bytes_down";
+offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s";
 const SUMMARY: &str = "scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,\
 online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,\
 online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,\
@@ -90,6 +90,40 @@ fn the_figures_are_those_of_the_protocol() {
     assert!(error > 0.0 && error < 0.01, "{error}");
     let digests = [0, 1].map(|row| cell(&runs, row, "transcript_blake3"));
     assert_ne!(digests[0], digests[1], "no two runs share their randomness");
+}
+
+#[test]
+fn the_profile_adds_up_to_the_online_time() {
+    let place = Place::new(TINY);
+    let ended = place.command(&["run", "x.toml", "--profile"]).expect(0);
+    assert!(ended.stdout.contains("critical path"), "{}", ended.stdout);
+    // Sixteen messages of 50 ms one after the other, computing free: all others is bandwidth.
+    let layers = place.read("results/tiny/layers.csv");
+    let parts = ["server", "client", "latency", "bandwidth"].map(|part| {
+        let column = format!("online_path_{part}_s");
+        let seconds = |row| cell(&layers, row, &column).parse::<f64>().expect("a number");
+        (0..layers.lines().count() - 1).map(seconds).sum::<f64>()
+    });
+    assert_eq!(&parts[..2], &[0.0, 0.0]);
+    assert!((parts[2] - 0.8).abs() < 1e-9, "{parts:?}");
+    let online: f64 = cell(&place.read("results/tiny/runs.csv"), 0, "online_s").parse().expect("a number");
+    assert!((parts.iter().sum::<f64>() - online).abs() < 1e-9, "{parts:?}, {online}");
+}
+
+#[test]
+fn chunks_save_time_and_change_neither_bytes_nor_results() {
+    let place = Place::new(TINY);
+    place.command(&["run", "x.toml", "--out", "chunks"]).expect(0);
+    std::fs::write(place.path("x.toml"), format!("stream = false\n{TINY}")).expect("written");
+    place.command(&["run", "x.toml", "--out", "whole"]).expect(0);
+    let [chunks, whole] = ["chunks", "whole"].map(|out| place.read(format!("{out}/runs.csv")));
+    for same in ["online_rounds", "online_bytes_up", "online_bytes_down", "offline_bytes_up", "prediction"] {
+        assert_eq!(cell(&chunks, 0, same), cell(&whole, 0, same), "{same}");
+    }
+    // What the_figures_are_those_of_the_protocol finds overlapped.
+    let overlapped = 80 * 8 * ((65_536 - 132 * 64) + (16_384 - 132 * 64));
+    let online = |csv| cell(csv, 0, "online_s").parse::<f64>().expect("a number");
+    assert!((online(&whole) - online(&chunks) - overlapped as f64 * 1e-9).abs() < 1e-9);
 }
 
 #[test]

@@ -15,10 +15,21 @@ use crate::protocol::activation::ActivationSpec;
 use crate::ring::LinearShape;
 
 /// Lowers `graph` with one choice per activation slot. Max pooling is done by the first method of the ReLU family.
+/// Layers stream in chunks wherever the protocol allows.
 ///
 /// # Errors
 /// See [`PlanError`].
 pub fn lower(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan, PlanError> {
+    let mut plan = lower_whole(graph, slots, frac_bits)?;
+    stream::join(&mut plan);
+    Ok(plan)
+}
+
+/// The same with every layer a step of its own: a layer is computed and sent as a whole before the next one begins.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn lower_whole(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan, PlanError> {
     if slots.len() != graph.activation_layers() {
         return Err(PlanError::Slots { expected: graph.activation_layers(), actual: slots.len() });
     }
@@ -28,9 +39,7 @@ pub fn lower(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan, Plan
         let value = lowering.remask_if_needed(id, value);
         lowering.value_of.push(value);
     }
-    let mut plan = lowering.finish();
-    stream::join(&mut plan);
-    Ok(plan)
+    Ok(lowering.finish())
 }
 
 pub(super) struct Lowering<'a> {

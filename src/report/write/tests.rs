@@ -54,8 +54,8 @@ fn the_files_look_like_this() {
     quickstart,resnet20,fused,wan,0,0,2.000000000,0.500000000,1.900000001,,,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,,1,1,,0,ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd,
     ");
     insta::assert_snapshot!(text(&[layer("fused", 2)]), @r"
-    scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,offline_bytes_down
-    quickstart,resnet20,fused,wan,2,layer1.2.relu,activation,16384,50.123456789,60.000000000,,1,0,0,131072,131072,0
+    scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s
+    quickstart,resnet20,fused,wan,2,layer1.2.relu,activation,16384,50.123456789,60.000000000,,1,0,0,131072,131072,0,0.100000000,0.023456789,50.000000000,0.000000000
     ");
     let runs = three_protocols();
     insta::assert_snapshot!(text(&summarize(&runs[..3]).unwrap()), @r"

@@ -1,0 +1,113 @@
+//! Where the time went: parts by hand, and parts that add up to the clock.
+
+mod harness;
+
+use harness::wan;
+use longhaul::link::{ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, Party, Phase, Spent, run_parties};
+use longhaul::units::Nanos;
+use std::time::{Duration, Instant};
+
+fn idle(_: &mut Endpoint) -> Result<(), LinkError> {
+    Ok(())
+}
+
+fn spent(latency: u64, bandwidth: u64) -> Spent {
+    Spent { compute: [Nanos(0); 3], latency: Nanos(latency), bandwidth: Nanos(bandwidth) }
+}
+
+/// Keeps the processor busy.
+fn burn(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {}
+}
+
+#[test]
+fn latency_and_bandwidth_go_to_the_sending_layer() {
+    let run = run_parties(
+        &wan(),
+        |server| {
+            server.enter(Phase::Online, 1)?;
+            server.recv(Party::Client, 1000)?;
+            server.enter(Phase::Online, 2)?;
+            server.send(Party::Client, vec![0; 2000])?;
+            server.send(Party::Client, vec![0; 500])
+        },
+        |client| {
+            client.enter(Phase::Online, 1)?;
+            client.send(Party::Server, vec![0; 1000])?;
+            client.enter(Phase::Online, 2)?;
+            client.recv(Party::Server, 2000)?;
+            client.recv(Party::Server, 500)
+        },
+        idle,
+    )
+    .unwrap();
+    // 100 Mbit/s: 80 ns a byte. Layer 1: 50 ms + 80 us. Layer 2: 50 ms + 160 us, and 40 us for the message behind it.
+    let path = run.ledgers[1].path(Phase::Online);
+    assert_eq!(path.layer(0), Spent::default());
+    assert_eq!(path.layer(1), spent(50_000_000, 80_000));
+    assert_eq!(path.layer(2), spent(50_000_000, 200_000));
+    assert_eq!(path.layer(99), Spent::default());
+    assert_eq!(path.total(), run.ledgers[1].account(Phase::Online).now);
+}
+
+#[test]
+fn computing_hidden_behind_the_link_is_not_on_the_path() {
+    // The server computes 20 ms, sends 1 MB (80 ms), computes 20 ms more, sends again: the second computation
+    // is over long before the link is free. The client's own 10 ms end before anything arrives.
+    let link = LinkConfig { compute: ComputeMode::Measured { scale: 1.0 }, ..wan() };
+    let run = run_parties(
+        &link,
+        |server| {
+            for layer in 1..=2 {
+                server.enter(Phase::Online, layer)?;
+                burn(Duration::from_millis(20));
+                server.send(Party::Client, vec![0; 1_000_000])?;
+            }
+            Ok(())
+        },
+        |client| {
+            client.enter(Phase::Online, 3)?;
+            burn(Duration::from_millis(10));
+            client.recv(Party::Server, 1_000_000)?;
+            client.recv(Party::Server, 1_000_000)
+        },
+        idle,
+    )
+    .unwrap();
+    let path = run.ledgers[1].path(Phase::Online);
+    let first = path.layer(1);
+    assert!(first.compute[Party::Server as usize] >= Nanos(15_000_000), "{first:?}");
+    assert_eq!((first.latency, first.bandwidth), (Nanos(50_000_000), Nanos(80_000_000)));
+    assert_eq!(path.layer(2), spent(0, 80_000_000));
+    assert_eq!(path.layer(3).compute[Party::Client as usize].0 / 1_000_000, 0, "only what follows the last message");
+    assert_eq!(path.total(), run.ledgers[1].account(Phase::Online).now);
+}
+
+#[test]
+fn every_clock_is_the_sum_of_its_parts() {
+    for clock in [ClockMode::Virtual, ClockMode::Wall] {
+        let mut link = LinkConfig { compute: ComputeMode::Measured { scale: 1.0 }, clock, ..wan() };
+        link.up.latency = Nanos(2_000_000);
+        link.down.latency = Nanos(3_000_000);
+        let exchange = |me: &mut Endpoint, peer| {
+            for round in 0..5 {
+                me.enter(Phase::Online, round)?;
+                me.send(peer, vec![0; 1000 * round as usize])?;
+                burn(Duration::from_micros(300));
+                me.book(round + 10);
+                me.recv(peer, 1000 * round as usize)?;
+                me.send(peer, vec![0; 10_000])?;
+                me.recv(peer, 10_000)?;
+            }
+            Ok(())
+        };
+        let run = run_parties(&link, |s| exchange(s, Party::Client), |c| exchange(c, Party::Server), idle).unwrap();
+        for ledger in &run.ledgers[..2] {
+            assert_eq!(ledger.path(Phase::Online).total(), ledger.account(Phase::Online).now, "{clock:?}");
+        }
+        let client = run.ledgers[1].path(Phase::Online);
+        let latency: u64 = (0..20).map(|layer| client.layer(layer).latency.0).sum();
+        assert!((20_000_000..=30_000_000).contains(&latency), "ten messages of 2 or 3 ms: {latency}");
+    }
+}
