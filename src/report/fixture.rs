@@ -35,6 +35,7 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         overflowed_activations: 0,
         transcript_blake3: blake3::hash(&repetition.to_le_bytes()),
         wrapped_activations: Some(0),
+        pool: None,
     }
 }
 

@@ -126,6 +126,8 @@ record! {
         transcript_blake3: blake3::Hash,
         /// Activations whose result was off by more than any rounding; empty if nobody looked.
         wrapped_activations: Option<u64>,
+        /// Kind of pooling, `average` or `max`, where the architecture leaves the choice.
+        pool: Option<String>,
     }
 }
 
@@ -261,6 +263,8 @@ record! {
         overflowed_activations: u64,
         /// Sum over all runs; empty if nobody looked.
         wrapped_activations: Option<u64>,
+        /// Kind of pooling, `average` or `max`, where the architecture leaves the choice.
+        pool: Option<String>,
     }
 }
 

@@ -153,6 +153,7 @@ impl Cell<'_> {
             max_abs_error: self.max_abs_error(),
             overflowed_activations: overflowed.values().fold(0, |sum, more| sum.saturating_add(*more)),
             wrapped_activations: self.runs.iter().map(|run| run.wrapped_activations).sum(),
+            pool: self.runs.first().and_then(|run| run.pool.clone()),
         }
     }
 

@@ -28,6 +28,16 @@ pub(super) struct PreparedModel<'a> {
     pub protocols: Vec<PreparedProtocol<'a>>,
 }
 
+impl PreparedModel<'_> {
+    /// The kind of pooling that `protocol` runs with, where the network leaves the choice.
+    pub fn pool(&self, protocol: &PreparedProtocol) -> Option<&'static str> {
+        match self.model.network {
+            Network::Arch { pool: Some(_), .. } => Some(self.variants[protocol.variant].pool.name()),
+            _ => None,
+        }
+    }
+}
+
 /// A network with what the server needs of it, whatever the protocol.
 pub(super) struct Variant {
     pool: Pool,

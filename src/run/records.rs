@@ -17,6 +17,8 @@ pub(super) struct CellNames {
     pub model: String,
     pub protocol: String,
     pub link: String,
+    /// Kind of pooling, where the network leaves the choice.
+    pub pool: Option<&'static str>,
 }
 
 impl CellNames {
@@ -31,6 +33,7 @@ impl CellNames {
             model: model.model.name.clone(),
             protocol: prepared.protocol.name.clone(),
             link: link.name.clone(),
+            pool: model.pool(prepared),
         }
     }
 }
@@ -86,6 +89,7 @@ pub(super) fn run_record(
         overflowed_activations: reference.overflowed(),
         transcript_blake3: measurement.transcript,
         wrapped_activations,
+        pool: names.pool.map(str::to_string),
     }
 }
 
@@ -157,7 +161,7 @@ impl CellLayers {
     }
 
     fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost), spent: &Spent) -> Option<LayerRecord> {
-        let CellNames { scenario, model, protocol, link } = self.names.clone();
+        let CellNames { scenario, model, protocol, link, .. } = self.names.clone();
         let info = &self.infos[layer];
         Some(LayerRecord {
             scenario,

@@ -6,7 +6,7 @@ const RUNS: &str = "scenario,model,protocol,link,repetition,image,online_s,offli
 online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,\
 offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,\
 dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,\
-overflowed_activations,transcript_blake3,wrapped_activations";
+overflowed_activations,transcript_blake3,wrapped_activations,pool";
 const LAYERS: &str = "scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,\
 offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,\
 offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s";
@@ -14,7 +14,7 @@ const SUMMARY: &str = "scenario,model,protocol,link,n,online_s_median,online_s_p
 online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,\
 online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,\
 offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,\
-dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations";
+dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations,pool";
 const SPEEDUP: &str = "scenario,model,link,subject,baseline,online_speedup,online_speedup_low,\
 online_speedup_high,total_speedup,bytes_ratio,rounds_ratio";
 /// Every CSV file and its header, in column order; units are part of the names.

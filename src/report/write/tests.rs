@@ -49,9 +49,9 @@ fn the_files_look_like_this() {
     frozen.max_abs_error = f64::NAN;
     frozen.wrapped_activations = None;
     insta::assert_snapshot!(text(&[measured, frozen]), @r"
-    scenario,model,protocol,link,repetition,image,online_s,offline_s,online_floor_s,online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations
-    quickstart,resnet20,gc,wan,1,0,21.000000000,0.500000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,3,1,1,0.000031,0,c610e85212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3,0
-    quickstart,resnet20,fused,wan,0,0,2.000000000,0.500000000,1.900000001,,,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,,1,1,,0,ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd,
+    scenario,model,protocol,link,repetition,image,online_s,offline_s,online_floor_s,online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations,pool
+    quickstart,resnet20,gc,wan,1,0,21.000000000,0.500000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,3,1,1,0.000031,0,c610e85212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3,0,
+    quickstart,resnet20,fused,wan,0,0,2.000000000,0.500000000,1.900000001,,,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,,1,1,,0,ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd,,
     ");
     insta::assert_snapshot!(text(&[layer("fused", 2)]), @r"
     scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s
@@ -59,8 +59,8 @@ fn the_files_look_like_this() {
     ");
     let runs = three_protocols();
     insta::assert_snapshot!(text(&summarize(&runs[..3]).unwrap()), @r"
-    scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations
-    quickstart,resnet20,fused,wan,3,2.100000000,2.200000000,2.000000000,2.200000000,0.500000000,2.600000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,1,3,3,0.000031,0,0
+    scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations,pool
+    quickstart,resnet20,fused,wan,3,2.100000000,2.200000000,2.000000000,2.200000000,0.500000000,2.600000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,1,3,3,0.000031,0,0,
     ");
     insta::assert_snapshot!(text(&speedups(&runs, &comparison()).unwrap()), @r"
     scenario,model,link,subject,baseline,online_speedup,online_speedup_low,online_speedup_high,total_speedup,bytes_ratio,rounds_ratio
@@ -77,7 +77,7 @@ fn the_header_of_runs_is_the_documented_one() {
          online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,\
          online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,\
          setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,\
-         reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations\n"
+         reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations,pool\n"
     );
 }
 
@@ -258,7 +258,7 @@ fn bad_files_are_reported_with_file_and_line() {
     results/runs.csv:2: column online_rounds: cannot parse integer from empty string
     results/runs.csv:2: expected a finite number, found inf
     results/runs.csv:3: expected 64 hexadecimal digits, found "c610e8212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3"
-    results/runs.csv:3: expected 29 cells, found 11
+    results/runs.csv:3: expected 30 cells, found 11
     "#);
     let missing = read_runs(folder.path().join("missing.csv")).unwrap_err();
     assert!(matches!(missing, ReportError::Read { .. }), "{missing}");
