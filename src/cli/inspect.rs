@@ -4,20 +4,22 @@ use super::{Failure, Format, list};
 use comfy_table::CellAlignment;
 use longhaul::nn::arch::{self, Options, Pool, Shortcut};
 use longhaul::nn::graph::{Graph, Op};
+use longhaul::nn::onnx;
 use longhaul::nn::secure::{Method, Slot, lower};
 use longhaul::nn::weights::Zeros;
 use longhaul::protocol::activation::{Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use longhaul::report::human_bytes;
 use serde::Serialize;
+use std::path::Path;
 
 /// Show a network's layers, sizes and activation slots, and each protocol's bytes and rounds on it
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul inspect resnet50\n  longhaul inspect vgg16 --classes 100 --pool max\n  longhaul inspect resnet20 --format json"
+    after_help = "Examples:\n  longhaul inspect resnet50\n  longhaul inspect vgg16 --classes 100 --pool max\n  longhaul inspect resnet20 --format json\n  longhaul inspect model.onnx"
 )]
 pub struct Args {
-    /// A built-in architecture (see `longhaul list models`)
+    /// A built-in architecture (see `longhaul list models`), or an .onnx file
     model: String,
     /// Number of logits, if not the architecture's own
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
@@ -104,6 +106,9 @@ pub fn main(args: &Args) -> Result<(), Failure> {
 }
 
 fn graph(args: &Args) -> Result<Graph, Failure> {
+    if Path::new(&args.model).extension() == Some("onnx".as_ref()) {
+        return imported(args);
+    }
     let Some(architecture) = arch::find(&args.model) else {
         let ids: Vec<_> = arch::all().iter().map(|architecture| architecture.id).collect();
         let error = anyhow::anyhow!("there is no architecture \"{}\"; known: {}", args.model, ids.join(", "));
@@ -127,15 +132,31 @@ fn graph(args: &Args) -> Result<Graph, Failure> {
     Ok((architecture.build)(&options, &mut Zeros)?)
 }
 
+/// The network of a file, which leaves no choices.
+fn imported(args: &Args) -> Result<Graph, Failure> {
+    if let Some(option) =
+        [("pool", &args.pool), ("shortcut", &args.shortcut)].iter().find(|(_, option)| option.is_some())
+    {
+        let error = anyhow::anyhow!("{}: an ONNX file leaves no choice of --{}; remove it", args.model, option.0);
+        return Err(Failure::bad_input(error));
+    }
+    let graph = onnx::load(Path::new(&args.model)).map_err(Failure::bad_input)?;
+    match args.classes {
+        Some(classes) if classes as usize != graph.classes() => {
+            let actual = graph.classes();
+            let error = anyhow::anyhow!("{} has {actual} logits, not {classes}; remove --classes", args.model);
+            Err(Failure::bad_input(error))
+        }
+        _ => Ok(graph),
+    }
+}
+
 fn layers(graph: &Graph) -> Vec<Layer> {
     let layer = |node: &longhaul::nn::graph::Node| Layer {
         name: node.name.clone(),
         kind: node.op.kind(),
         shape: [node.shape.h, node.shape.w, node.shape.c],
-        parameters: match &node.op {
-            Op::Linear { weights, bias, .. } => (weights.len() + bias.len()) as u64,
-            _ => 0,
-        },
+        parameters: node.op.parameters() as u64,
         slot: match node.op {
             Op::Activation { slot, .. } => Some(slot),
             _ => None,

@@ -87,6 +87,26 @@ pub enum NnError {
         /// Their names, sorted.
         tensors: Vec<String>,
     },
+    /// A file that is not in the ONNX format, or damaged.
+    #[error("{}: not a usable ONNX file: {problem}", path.display())]
+    MalformedOnnx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// An ONNX node that no network here can have.
+    #[error("{}: node `{node}` ({operator}): {problem}", path.display())]
+    OnnxNode {
+        /// The file.
+        path: PathBuf,
+        /// The node's name, or that of its first output if it has none.
+        node: String,
+        /// Its operator.
+        operator: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
     /// A batch norm cannot be folded.
     #[error("batch norm `{layer}`: running variance {actual} at channel {channel}, expected >= 0")]
     NegativeVariance {
@@ -104,6 +124,26 @@ pub enum NnError {
         node: String,
         /// The rule it breaks.
         problem: String,
+    },
+    /// Images that are not those of the network.
+    #[error(
+        "model `{model}` takes images of {expected} (height, width, channels), the data set's are {actual}; use dataset = \"random\""
+    )]
+    ImageShape {
+        /// The model.
+        model: String,
+        /// The shape it takes.
+        expected: String,
+        /// The shape of the images.
+        actual: String,
+    },
+    /// Normalisation of images that are not red, green and blue.
+    #[error("model `{model}` takes images of {actual} channels, normalize works on 3; use normalize = \"none\"")]
+    NormalizedChannels {
+        /// The model.
+        model: String,
+        /// Its channels.
+        actual: usize,
     },
     /// A data set file that ends inside a record.
     #[error(

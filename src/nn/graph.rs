@@ -2,8 +2,13 @@
 //!
 //! Tensors are `[height][width][channels]`; flat vectors have `h = w = 1`.
 
+use std::sync::Arc;
+
 use crate::protocol::Function;
 use crate::ring::LinearShape;
+
+/// In [`Op::Rearrange`], in place of an element: a zero.
+pub const ZERO: u32 = u32::MAX;
 
 /// The shape of one tensor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,7 +42,7 @@ pub enum Op {
         shape: LinearShape,
         /// `shape.weights()` values.
         weights: Vec<f32>,
-        /// One value per output channel.
+        /// One value per output channel, or one per element of the result.
         bias: Vec<f32>,
     },
     /// An activation slot, filled by the scenario's protocol; slots are numbered from 0.
@@ -66,6 +71,8 @@ pub enum Op {
         /// Pixels around the tensor, fewer than `kernel`.
         padding: usize,
     },
+    /// Average over windows of any kind: see [`Windows`].
+    AvgWindows(Arc<Windows>),
     /// Mean over height and width.
     GlobalAvgPool,
     /// Sum of two tensors of one shape.
@@ -79,8 +86,28 @@ pub enum Op {
         /// Zero channels behind.
         after: usize,
     },
+    /// Elements of the operand in any order, left out or repeated, and zeros.
+    Rearrange {
+        /// For each element of the result, which of the operand it is, or [`ZERO`].
+        from: Arc<[u32]>,
+        /// Shape of the result.
+        shape: TensorShape,
+    },
     /// View as a vector (`[h][w][c]` order).
     Flatten,
+}
+
+/// The windows of an average whose sizes, steps or divisors are not all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Windows {
+    /// Height of the result.
+    pub h: usize,
+    /// Width of the result.
+    pub w: usize,
+    /// For each pixel of the result, the pixels of the operand that are summed.
+    pub pixels: Vec<Vec<u32>>,
+    /// What each sum is divided by, above zero.
+    pub divisors: Vec<u32>,
 }
 
 /// One node.
@@ -113,12 +140,21 @@ impl Op {
                 LinearShape::Dense { .. } => "linear",
             },
             Op::Activation { .. } => "activation",
-            Op::AvgPool { .. } => "avg_pool",
+            Op::AvgPool { .. } | Op::AvgWindows(_) => "avg_pool",
             Op::MaxPool { .. } => "max_pool",
             Op::GlobalAvgPool => "global_avg_pool",
             Op::Add => "add",
             Op::PadShortcut { .. } => "pad_shortcut",
+            Op::Rearrange { .. } => "rearrange",
             Op::Flatten => "flatten",
+        }
+    }
+
+    /// Weights and biases; a bias that differs between pixels counts once per channel.
+    pub fn parameters(&self) -> usize {
+        match self {
+            Op::Linear { shape, weights, bias } => weights.len() + bias.len().min(shape.channels()),
+            _ => 0,
         }
     }
 }
@@ -141,11 +177,7 @@ impl Graph {
 
     /// Weights and biases, batch norm folded in.
     pub fn parameters(&self) -> usize {
-        let of = |node: &Node| match &node.op {
-            Op::Linear { weights, bias, .. } => weights.len() + bias.len(),
-            _ => 0,
-        };
-        self.nodes.iter().map(of).sum()
+        self.nodes.iter().map(|node| node.op.parameters()).sum()
     }
 
     /// Activation slots.

@@ -5,6 +5,7 @@ pub mod builder;
 pub mod data;
 pub mod error;
 pub mod graph;
+pub mod onnx;
 pub mod plain;
 pub mod random;
 pub mod safetensors;

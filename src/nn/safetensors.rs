@@ -97,12 +97,12 @@ impl Stored {
 }
 
 /// bfloat16: the upper half of an f32.
-fn bf16(bits: u16) -> f32 {
+pub(super) fn bf16(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
 /// IEEE 754 binary16: sign, 5 exponent bits with bias 15, 10 fraction bits.
-fn f16(bits: u16) -> f32 {
+pub(super) fn f16(bits: u16) -> f32 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f32::from(bits & 0x3ff);
     let magnitude = match (bits >> 10) & 0x1f {

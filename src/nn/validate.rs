@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::NnError;
-use super::graph::{Graph, Node, Op, TensorShape};
+use super::graph::{Graph, Node, Op, TensorShape, Windows, ZERO};
 use crate::ring::{ConvShape, LinearShape};
 
 impl Op {
@@ -21,12 +21,12 @@ impl Op {
             let actual = inputs.len();
             return Err(format!("{actual} operands, expected {expected}"));
         }
-        match *self {
+        match self {
             Op::Input => Err("an input has no operands to take its shape from".to_string()),
-            Op::Linear { shape, .. } => linear_output(&shape, inputs[0]),
+            Op::Linear { shape, .. } => linear_output(shape, inputs[0]),
             Op::Activation { .. } => Ok(inputs[0]),
             Op::AvgPool { kernel, stride, padding } | Op::MaxPool { kernel, stride, padding } => {
-                pool_output(kernel, stride, padding, inputs[0])
+                pool_output(*kernel, *stride, *padding, inputs[0])
             }
             Op::GlobalAvgPool => Ok(vector(inputs[0].c)),
             Op::Flatten => Ok(vector(inputs[0].elements())),
@@ -34,10 +34,12 @@ impl Op {
             Op::Add => Err(format!("adds {} to {}", show(inputs[1]), show(inputs[0]))),
             Op::PadShortcut { stride: 0, .. } => Err("stride 0, expected >= 1".to_string()),
             Op::PadShortcut { stride, before, after } => Ok(TensorShape {
-                h: inputs[0].h.div_ceil(stride),
-                w: inputs[0].w.div_ceil(stride),
+                h: inputs[0].h.div_ceil(*stride),
+                w: inputs[0].w.div_ceil(*stride),
                 c: inputs[0].c + before + after,
             }),
+            Op::Rearrange { from, shape } => rearranged(from, *shape, inputs[0]),
+            Op::AvgWindows(windows) => windows_output(windows, inputs[0]),
         }
     }
 }
@@ -159,15 +161,34 @@ fn pool_output(kernel: usize, stride: usize, padding: usize, input: TensorShape)
     Ok(TensorShape { h: (h - kernel) / stride + 1, w: (w - kernel) / stride + 1, c: input.c })
 }
 
+fn rearranged(from: &[u32], shape: TensorShape, input: TensorShape) -> Result<TensorShape, String> {
+    if from.len() != shape.elements() || from.is_empty() {
+        return Err(format!("{} elements for a result of {}", from.len(), show(shape)));
+    }
+    match from.iter().find(|&&element| element != ZERO && element as usize >= input.elements()) {
+        Some(element) => Err(format!("takes element {element} of {}", show(input))),
+        None => Ok(shape),
+    }
+}
+
+fn windows_output(windows: &Windows, input: TensorShape) -> Result<TensorShape, String> {
+    let Windows { h, w, pixels, divisors } = windows;
+    let counts = (pixels.len(), divisors.len());
+    if counts != (h * w, h * w) || counts.0 == 0 || divisors.contains(&0) {
+        return Err(format!("{} windows and {} divisors above 0 for {h}x{w} pixels", counts.0, counts.1));
+    }
+    match pixels.iter().flatten().find(|&&pixel| pixel as usize >= input.h * input.w) {
+        Some(pixel) => Err(format!("takes pixel {pixel} of {}", show(input))),
+        None => Ok(TensorShape { h: *h, w: *w, c: input.c }),
+    }
+}
+
 fn check_weights(op: &Op) -> Result<(), String> {
     let Op::Linear { shape, weights, bias } = op else {
         return Ok(());
     };
-    let channels = match shape {
-        LinearShape::Conv2d(conv) => conv.out_c,
-        LinearShape::Dense { outputs, .. } => *outputs,
-    };
-    let parts = [("weights", weights, shape.weights()), ("biases", bias, channels)];
+    let biases = if bias.len() == shape.outputs() { shape.outputs() } else { shape.channels() };
+    let parts = [("weights", weights, shape.weights()), ("biases", bias, biases)];
     for (what, values, expected) in parts {
         if values.len() != expected {
             return Err(format!("{} {what}, expected {expected}", values.len()));

@@ -67,6 +67,14 @@ impl LinearShape {
         }
     }
 
+    /// Output channels; of a dense layer, outputs.
+    pub fn channels(&self) -> usize {
+        match self {
+            LinearShape::Conv2d(c) => c.out_c,
+            LinearShape::Dense { outputs, .. } => *outputs,
+        }
+    }
+
     /// Weights (no bias).
     pub fn weights(&self) -> usize {
         match self {

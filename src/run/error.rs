@@ -6,7 +6,7 @@ use crate::nn::secure::PlanError;
 use crate::protocol::ProtocolError;
 use crate::protocol::activation::Setting;
 use crate::report::ReportError;
-use crate::scenario::{Choice, Scenario};
+use crate::scenario::{Choice, Network, Scenario};
 
 /// A failed run. What was measured before stays on disk.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +64,12 @@ impl RunError {
     pub fn key(&self, scenario: &Scenario) -> Option<String> {
         let weights = |name: &str| {
             let index = scenario.models.iter().position(|m| m.name == name)?;
-            Some(format!("model[{index}].weights"))
+            let key = if matches!(scenario.models[index].network, Network::Onnx { .. }) { "onnx" } else { "weights" };
+            Some(format!("model[{index}].{key}"))
+        };
+        let normalize = |name: &str| {
+            let index = scenario.models.iter().position(|m| m.name == name)?;
+            Some(format!("model[{index}].normalize"))
         };
         let activation = |name: &str| {
             let index = scenario.protocols.iter().position(|p| p.name == name)?;
@@ -79,6 +84,8 @@ impl RunError {
         };
         match self {
             RunError::Model { model, .. } => weights(model),
+            RunError::Input(NnError::ImageShape { model, .. }) => weights(model),
+            RunError::Input(NnError::NormalizedChannels { model, .. }) => normalize(model),
             RunError::Input(_) => Some("input.path".to_string()),
             RunError::Plan { model, protocol, error } => match error {
                 PlanError::Range { .. } => weights(model),

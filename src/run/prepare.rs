@@ -3,8 +3,9 @@
 use super::RunError;
 use crate::nn::NnError;
 use crate::nn::arch::{self, Options, Pool};
-use crate::nn::data::{self, Image, Normalization};
-use crate::nn::graph::Graph;
+use crate::nn::data::{self, CIFAR10_SHAPE, Image, Normalization};
+use crate::nn::graph::{Graph, TensorShape};
+use crate::nn::onnx;
 use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_whole};
 use crate::protocol::Function;
 use crate::protocol::activation;
@@ -155,6 +156,7 @@ fn build(scenario: &Scenario, model: &Model, pool: Pool) -> Result<Graph, NnErro
                 Weights::File(path) => architecture.load(&options, path),
             }
         }
+        Network::Onnx { onnx } => onnx::load(onnx),
     }
 }
 
@@ -169,7 +171,15 @@ fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image
             data::read_cifar10(path, split, scenario.input.images)?
         }
     };
+    let TensorShape { h, w, c } = graph.input_shape();
+    if !matches!(scenario.input.source, ImageSource::Random) && graph.input_shape() != CIFAR10_SHAPE {
+        let (model, expected, actual) = (model.name.clone(), format!("{h}x{w}x{c}"), "32x32x3".to_string());
+        return Err(NnError::ImageShape { model, expected, actual });
+    }
     let normalization = normalization(model);
+    if normalization != Normalization::NONE && c != 3 {
+        return Err(NnError::NormalizedChannels { model: model.name.clone(), actual: c });
+    }
     images.iter_mut().for_each(|image| normalization.apply(&mut image.pixels));
     Ok(images)
 }

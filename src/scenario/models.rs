@@ -46,6 +46,11 @@ pub enum Network {
         #[serde(skip_serializing_if = "Option::is_none")]
         shortcut: Option<Shortcut>,
     },
+    /// A network from a file, with its weights and activations.
+    Onnx {
+        /// An `.onnx` file.
+        onnx: DataPath,
+    },
 }
 
 /// How feature maps are pooled.
@@ -119,15 +124,20 @@ pub(super) fn read(
 ) -> Result<Vec<Model>, ScenarioError> {
     let mut names = Names::default();
     let mut model = |table: &Table<'_>| {
-        let at = table.require("arch", "arch = \"minionn\"")?;
-        let network = built_in(table, file, search, catalogue)?;
-        let (name, at) = match table.get("name") {
-            Some(at) => (at.label()?, at),
-            None => (at.label()?, at),
+        let (network, default, at) = match table.get("onnx") {
+            Some(at) => imported(table, at, file, search)?,
+            None => {
+                let at = table.require("arch", "arch = \"minionn\", or onnx = \"model.onnx\"")?;
+                (built_in(table, file, search, catalogue)?, at.text()?.to_owned(), at)
+            }
         };
-        names.claim(name, &at)?;
+        let (name, at) = match table.get("name") {
+            Some(at) => (at.label()?.to_owned(), at),
+            None => (default, at),
+        };
+        names.claim(&name, &at)?;
         Ok(Model {
-            name: name.to_owned(),
+            name,
             network,
             protocols: table.read("protocols", None, |list| protocols(list).map(Some))?,
             normalize: table.read("normalize", Normalize::None, normalize)?,
@@ -169,6 +179,33 @@ fn built_in(
             None => arch.shortcuts.first().copied(),
         },
     })
+}
+
+/// The network of an `onnx` key, and its name unless there is another: the file's without its extension.
+fn imported<'t>(
+    table: &Table<'t>,
+    at: Value<'t>,
+    file: &Path,
+    search: &SearchPath,
+) -> Result<(Network, String, Value<'t>), ScenarioError> {
+    for key in ["arch", "weights", "classes", "pool", "shortcut"] {
+        if let Some(value) = table.get(key) {
+            return Err(value.error(
+                format!("an ONNX file holds the whole network and leaves no choice of `{key}`"),
+                "remove it, or remove onnx",
+            ));
+        }
+    }
+    let text = at.text()?;
+    let path = Path::new(text);
+    if path.extension() != Some("onnx".as_ref()) {
+        return Err(at.error(format!("\"{text}\" is no .onnx file"), "write the path of an .onnx file"));
+    }
+    let found = search.find(path, file, Path::is_file).map_err(|searched| {
+        at.error(format!("there is no file \"{text}\" ({searched})"), "put it there, or name another folder by --data")
+    })?;
+    let stem = path.file_stem().map_or_else(String::new, |stem| stem.to_string_lossy().into_owned());
+    Ok((Network::Onnx { onnx: found }, stem, at))
 }
 
 fn protocols(value: &Value<'_>) -> Result<Vec<String>, ScenarioError> {

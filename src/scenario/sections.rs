@@ -49,7 +49,7 @@ pub(super) const INPUT: Section = Section { header: "[input]", keys: &["dataset"
 /// A network.
 pub(super) const MODEL: Section = Section {
     header: "[[model]]",
-    keys: &["name", "arch", "weights", "normalize", "classes", "pool", "shortcut", "protocols"],
+    keys: &["name", "arch", "onnx", "weights", "normalize", "classes", "pool", "shortcut", "protocols"],
 };
 /// Normalisation constants.
 pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", keys: &["mean", "std"] };

@@ -16,6 +16,12 @@ const TILE: usize = 4;
 
 /// `W x + b`; the image, weights and result in the orders of [`LinearShape`].
 pub(super) fn apply(shape: &LinearShape, weights: &[f32], bias: &[f32], input: &[f64]) -> Vec<f64> {
+    if bias.len() > shape.channels() {
+        // One bias per element: added last.
+        let mut output = apply(shape, weights, &vec![0.0; shape.channels()], input);
+        output.iter_mut().zip(bias).for_each(|(value, &b)| *value += f64::from(b));
+        return output;
+    }
     match shape {
         LinearShape::Conv2d(conv) => {
             let packed = pack(weights, conv.out_c, |term, out_c| term * conv.out_c + out_c);

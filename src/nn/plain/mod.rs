@@ -5,8 +5,9 @@
 
 mod linear;
 
-use super::graph::{Graph, Node, Op, TensorShape};
+use super::graph::{Graph, Node, Op, TensorShape, Windows, ZERO};
 use crate::protocol::Function;
+use crate::ring::LinearShape;
 
 /// What one activation slot saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -128,9 +129,28 @@ pub(in crate::nn) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&
         }
         Op::Add => (operands[0].iter().zip(operands[1])).map(|(a, b)| a + b).collect(),
         Op::PadShortcut { stride, before, .. } => pad_shortcut(operands[0], shapes[0], node.shape, *stride, *before),
+        Op::Rearrange { from, .. } => {
+            from.iter().map(|&at| if at == ZERO { 0.0 } else { operands[0][at as usize] }).collect()
+        }
+        Op::AvgWindows(windows) => avg_windows(operands[0], windows, node.shape.c),
         Op::Flatten => operands[0].to_vec(),
         Op::Input | Op::Activation { .. } => unreachable!("the caller evaluates {}", node.name),
     }
+}
+
+/// A linear layer without bias.
+pub(in crate::nn) fn linear_map(shape: &LinearShape, weights: &[f32], input: &[f64]) -> Vec<f64> {
+    linear::apply(shape, weights, &vec![0.0; shape.channels()], input)
+}
+
+/// One operation with one operand, of this shape.
+///
+/// # Errors
+/// If the operand does not fit.
+pub(in crate::nn) fn map(op: &Op, input: &[f64], shape: TensorShape) -> Result<Vec<f64>, String> {
+    let result = op.output_shape(&[shape])?;
+    let node = Node { name: String::new(), op: op.clone(), inputs: vec![0], shape: result };
+    Ok(evaluate(&node, &[shape], &[input]))
 }
 
 /// The function of every value; the same numbers as [`Function::eval`], with the coefficients scaled once.
@@ -167,6 +187,19 @@ fn avg_pool(
             }
         }
         sums.iter_mut().for_each(|sum| *sum /= area);
+    }
+    output
+}
+
+fn avg_windows(input: &[f64], windows: &Windows, channels: usize) -> Vec<f64> {
+    let mut output = vec![0.0; windows.pixels.len() * channels];
+    let outputs = output.chunks_exact_mut(channels);
+    for ((sums, pixels), &divisor) in outputs.zip(&windows.pixels).zip(&windows.divisors) {
+        for &pixel in pixels {
+            let values = &input[pixel as usize * channels..][..channels];
+            sums.iter_mut().zip(values).for_each(|(sum, v)| *sum += v);
+        }
+        sums.iter_mut().for_each(|sum| *sum /= f64::from(divisor));
     }
     output
 }

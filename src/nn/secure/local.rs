@@ -2,12 +2,17 @@
 //! them to its own share; constants are the server's.
 
 use super::max_pool::Windows;
-use crate::nn::graph::TensorShape;
+use crate::nn::graph::{TensorShape, Windows as Averages, ZERO};
+use std::sync::Arc;
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum LocalOp {
     /// Sum over windows times a constant; the padding is zero.
     SumPool { input: TensorShape, kernel: (usize, usize), stride: usize, padding: usize, factor: u64 },
+    /// For each pixel of the result, the sum over a list of pixels times a constant.
+    SumWindows { windows: Arc<Averages>, factors: Arc<[u64]>, channels: usize },
+    /// These elements, or zeros.
+    Rearrange(Arc<[u32]>),
     /// Sum of two values after lifting each by so many bits.
     Add { lift: [u32; 2] },
     /// The values that compete in each window, `[candidate][output element]`.
@@ -25,6 +30,12 @@ pub(super) enum LocalOp {
 impl LocalOp {
     pub(super) fn apply(&self, operands: &[&[u64]], is_server: bool) -> Vec<u64> {
         match *self {
+            LocalOp::SumWindows { ref windows, ref factors, channels } => {
+                sum_windows(windows, factors, channels, operands[0])
+            }
+            LocalOp::Rearrange(ref from) => {
+                from.iter().map(|&at| if at == ZERO { 0 } else { operands[0][at as usize] }).collect()
+            }
             LocalOp::SumPool { input, kernel, stride, padding, factor } => {
                 sum_pool(input, kernel, (stride, padding), factor, operands[0])
             }
@@ -69,6 +80,18 @@ fn sum_pool(
             }
         }
         sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(factor));
+    }
+    output
+}
+
+fn sum_windows(windows: &Averages, factors: &[u64], channels: usize, x: &[u64]) -> Vec<u64> {
+    let mut output = vec![0u64; factors.len() * channels];
+    for ((sums, pixels), factor) in output.chunks_exact_mut(channels).zip(&windows.pixels).zip(factors) {
+        for &pixel in pixels {
+            let values = &x[pixel as usize * channels..][..channels];
+            sums.iter_mut().zip(values).for_each(|(sum, v)| *sum = sum.wrapping_add(*v));
+        }
+        sums.iter_mut().for_each(|sum| *sum = sum.wrapping_mul(*factor));
     }
     output
 }
@@ -142,6 +165,15 @@ mod tests {
     fn shortcuts_subsample_and_pad_channels() {
         let padded = LocalOp::PadShortcut { input: INPUT, stride: 2, before: 1, after: 2 }.apply(&[&X], false);
         assert_eq!(padded, [0, 1, 2, 0, 0, 0, 5, 6, 0, 0]);
+    }
+
+    #[test]
+    fn windows_and_rearrangements() {
+        // The first row's pixels 0 and 1, then the last pixel alone, which counts double.
+        let windows = Averages { h: 1, w: 2, pixels: vec![vec![0, 1], vec![7]], divisors: vec![2, 1] };
+        let op = LocalOp::SumWindows { windows: Arc::new(windows), factors: [1, 2].into(), channels: 2 };
+        assert_eq!(op.apply(&[&X], false), [1 + 3, 2 + 4, 140, 160]);
+        assert_eq!(LocalOp::Rearrange([3, ZERO, 3].into()).apply(&[&X], true), [4, 0, 4]);
     }
 
     #[test]

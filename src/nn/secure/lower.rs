@@ -9,10 +9,11 @@
 use super::local::LocalOp;
 use super::plan::{LayerInfo, Method, Plan, PlanError, PlannedLinear, Slot, Step, StepKind, Value, ValueId};
 use super::stream;
-use crate::nn::graph::{Graph, Op, TensorShape};
+use crate::nn::graph::{Graph, Op, TensorShape, Windows};
 use crate::protocol::Function;
 use crate::protocol::activation::ActivationSpec;
 use crate::ring::LinearShape;
+use std::sync::Arc;
 
 /// Lowers `graph` with one choice per activation slot. Max pooling is done by the first method of the ReLU family.
 /// Layers stream in chunks wherever the protocol allows.
@@ -131,6 +132,12 @@ impl<'a> Lowering<'a> {
                 self.sum_pool(id, inputs[0], (side.h, side.w), (1, 0))
             }
             Op::MaxPool { kernel, stride, padding } => self.max_pool(id, inputs[0], (*kernel, *stride, *padding)),
+            Op::AvgWindows(windows) => self.window_averages(id, inputs[0], windows),
+            Op::Rearrange { from, .. } => {
+                let input = self.plan.values[inputs[0]];
+                let op = LocalOp::Rearrange(Arc::clone(from));
+                Ok(self.push(StepKind::Local(op), inputs, id, value(input.bits, input.known)))
+            }
             Op::Add => self.add(id, inputs[0], inputs[1]),
             Op::PadShortcut { stride, before, after } => {
                 let input = self.plan.values[inputs[0]];
@@ -228,6 +235,22 @@ impl<'a> Lowering<'a> {
         let shape = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
         let op = LocalOp::SumPool { input: shape, kernel, stride, padding, factor };
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
+        Ok(self.push(StepKind::Local(op), vec![input], id, output))
+    }
+
+    /// As [`Self::sum_pool`]; divisors that are powers of two move the point by the largest of them.
+    fn window_averages(&mut self, id: usize, input: ValueId, windows: &Arc<Windows>) -> Result<ValueId, PlanError> {
+        let from = self.plan.values[input];
+        let divisors = &windows.divisors;
+        let more_bits = match divisors.iter().all(|divisor| divisor.is_power_of_two()) {
+            true => divisors.iter().map(|divisor| divisor.trailing_zeros()).max().unwrap_or(0),
+            false => self.plan.frac_bits,
+        };
+        let factor = |divisor: &u32| ((1u64 << more_bits) as f64 / f64::from(*divisor)).round() as u64;
+        let factors = divisors.iter().map(factor).collect();
+        let bits = self.checked_bits(id, from.bits + more_bits)?;
+        let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
+        let op = LocalOp::SumWindows { windows: Arc::clone(windows), factors, channels: output.shape.c };
         Ok(self.push(StepKind::Local(op), vec![input], id, output))
     }
 

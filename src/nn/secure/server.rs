@@ -45,8 +45,10 @@ impl Server<'_, '_> {
         walk.session.book(layer);
         let ServerLayer { packed, bias, .. } = &self.weights.layers[index];
         let rows = range.start / channels..range.end / channels;
-        let v = &self.products[index].as_deref().expect("the offline part of the step made it")[range.clone()];
-        let bias = if channels == 1 { &bias[range.clone()] } else { bias };
+        let products = self.products[index].as_deref().expect("the offline part of the step made it");
+        let v = &products[range.clone()];
+        // One bias per element, as dense layers have, or one per channel.
+        let bias = if bias.len() == products.len() { &bias[range.clone()] } else { bias };
         let mut y = linear::server_apply_rows(packed, bias, walk.share(step.inputs[0]), rows, v);
         if let Some([lift, other_lift]) = stream.add {
             let other = &walk.share(step.inputs[1])[range];

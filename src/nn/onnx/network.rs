@@ -1,0 +1,272 @@
+//! The graph under construction: nodes, and each thing made only once.
+
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::index::HOLE;
+use super::view::{Map, View};
+use crate::nn::NnError;
+use crate::nn::graph::{Graph, Node, NodeId, Op, TensorShape};
+use crate::protocol::{Function, Polynomial};
+use crate::ring::{ConvShape, LinearShape};
+
+/// Fractional bits of a polynomial's coefficients, where fewer do not hold them exactly.
+const PRECISION_BITS: u32 = 20;
+
+/// Weights of one layer beyond which a file is not believed.
+pub(super) const MAX_WEIGHTS: usize = 1 << 28;
+
+/// A graph under construction.
+pub(super) struct Network {
+    nodes: Vec<Node>,
+    names: HashSet<String>,
+    activations: Vec<(NodeId, Function, NodeId)>,
+    rearranged: HashMap<(NodeId, TensorShape, Rc<Vec<u32>>), NodeId>,
+    /// Scale per channel and shift per element, as bits.
+    pub(super) scaled: HashMap<(NodeId, Vec<u64>), NodeId>,
+    flattened: HashMap<NodeId, NodeId>,
+}
+
+impl Network {
+    pub fn new(input: TensorShape) -> Network {
+        let input = Node { name: "input".to_string(), op: Op::Input, inputs: Vec::new(), shape: input };
+        Network {
+            nodes: vec![input],
+            names: HashSet::from(["input".to_string()]),
+            activations: Vec::new(),
+            rearranged: HashMap::new(),
+            scaled: HashMap::new(),
+            flattened: HashMap::new(),
+        }
+    }
+
+    pub fn shape(&self, node: NodeId) -> TensorShape {
+        self.nodes[node].shape
+    }
+
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node]
+    }
+
+    /// Adds a node under this name, or a number after it if it is taken.
+    ///
+    /// # Errors
+    /// If the operands do not fit the operation.
+    pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
+        let shapes: Vec<TensorShape> = inputs.iter().map(|&input| self.shape(input)).collect();
+        let shape = op.output_shape(&shapes)?;
+        let numbered = (2..).map(|number| format!("{name}#{number}"));
+        let name = std::iter::once(name.to_string())
+            .chain(numbered)
+            .find(|name| !self.names.contains(name))
+            .expect("the numbers never end");
+        self.names.insert(name.clone());
+        self.nodes.push(Node { name, op, inputs: inputs.to_vec(), shape });
+        Ok(self.nodes.len() - 1)
+    }
+
+    /// The node as a vector in its own order `[h][w][c]`.
+    pub fn flattened(&mut self, node: NodeId, name: &str) -> Result<NodeId, String> {
+        let TensorShape { h: 1, w: 1, .. } = self.shape(node) else {
+            if let Some(&known) = self.flattened.get(&node) {
+                return Ok(known);
+            }
+            let flat = self.push(&format!("{name}.flatten"), Op::Flatten, &[node])?;
+            self.flattened.insert(node, flat);
+            return Ok(flat);
+        };
+        Ok(node)
+    }
+
+    /// `function` of every element of a plain view.
+    ///
+    /// # Errors
+    /// If the view cannot be made a node.
+    pub fn activate(&mut self, view: &View, function: Function, name: &str) -> Result<View, String> {
+        let elements = self.shape(view.base).elements();
+        // What the view leaves out should cost nothing, and what it adds is the function of zero.
+        if view.len() < elements || (view.has_holes() && function.eval(0.0) != 0.0) {
+            let node = self.materialised(view, name)?;
+            return self.activate(&View::of(node, view.dims.clone()), function, name);
+        }
+        if function == Function::Relu && self.is_rectified(view.base) {
+            return Ok(view.clone());
+        }
+        let known = self.activations.iter().find(|(base, known, _)| *base == view.base && *known == function);
+        let node = match known {
+            Some((_, _, node)) => *node,
+            None => {
+                let input = if self.has_spare_bits(view.base) { view.base } else { self.copied(view.base, name)? };
+                let node = self.push(name, Op::Activation { slot: 0, function: function.clone() }, &[input])?;
+                self.activations.push((view.base, function, node));
+                node
+            }
+        };
+        Ok(View { base: node, ..view.clone() })
+    }
+
+    /// Whether no element can be negative because all come out of a ReLU.
+    fn is_rectified(&self, node: NodeId) -> bool {
+        match &self.nodes[node].op {
+            Op::Activation { function, .. } => matches!(function, Function::Relu | Function::Relu6),
+            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::GlobalAvgPool | Op::Rearrange { .. } | Op::Flatten => {
+                self.is_rectified(self.nodes[node].inputs[0])
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether the values have more fractional bits than an activation's: its truncation needs some to remove.
+    fn has_spare_bits(&self, node: NodeId) -> bool {
+        let Node { op, inputs, .. } = &self.nodes[node];
+        match op {
+            Op::Linear { .. } => true,
+            Op::Input | Op::Activation { .. } => false,
+            _ => inputs.iter().any(|&input| self.has_spare_bits(input)),
+        }
+    }
+
+    /// The same values as the result of a linear layer.
+    fn copied(&mut self, node: NodeId, name: &str) -> Result<NodeId, String> {
+        let TensorShape { h, w, c } = self.shape(node);
+        self.diagonal(node, &vec![1.0; c], &vec![0.0; h * w * c], name)
+    }
+
+    /// Scales every channel and adds to every element (in the order `[channel][row][column]`) by a 1x1 convolution.
+    pub fn diagonal(&mut self, node: NodeId, scale: &[f64], shift: &[f64], name: &str) -> Result<NodeId, String> {
+        let TensorShape { h, w, c } = self.shape(node);
+        if c.checked_mul(c).is_none_or(|weights| weights > MAX_WEIGHTS) {
+            return Err(format!("scales {c} channels that no linear layer makes; longhaul takes up to 16384"));
+        }
+        let mut weights = vec![0.0f32; c * c];
+        (0..c).for_each(|channel| weights[channel * (c + 1)] = scale[channel] as f32);
+        let shape =
+            ConvShape { in_h: h, in_w: w, in_c: c, out_c: c, kernel_h: 1, kernel_w: 1, stride: 1, padding: [0; 4] };
+        let op = Op::Linear { shape: LinearShape::Conv2d(shape), weights, bias: bias_of(shift, h * w, c) };
+        self.push(&format!("{name}.scale"), op, &[node])
+    }
+
+    /// A plain view as a node of the shape of its dimensions, or a vector if they are those of no image.
+    pub fn materialised(&mut self, view: &View, name: &str) -> Result<NodeId, String> {
+        let shape = image_shape(&view.dims).unwrap_or(TensorShape { h: 1, w: 1, c: view.len() });
+        self.as_shape(view, shape, name)
+    }
+
+    /// A plain view as a node of this shape; elements in the order `[channel][row][column]`.
+    pub fn as_shape(&mut self, view: &View, shape: TensorShape, name: &str) -> Result<NodeId, String> {
+        let from = self.shape(view.base);
+        if view.map == Map::All && (shape == from) {
+            return Ok(view.base);
+        }
+        if shape.elements() == 0 {
+            return Err(format!("has shape {:?}, which has no elements", view.dims));
+        }
+        let index: Rc<Vec<u32>> = Rc::new(our_order(view, from, shape));
+        let key = (view.base, shape, Rc::clone(&index));
+        if let Some(&known) = self.rearranged.get(&key) {
+            return Ok(known);
+        }
+        let op = match as_pad_shortcut(&index, from, shape) {
+            Some(op) => op,
+            None => Op::Rearrange { from: Arc::from(index.as_slice()), shape },
+        };
+        let node = self.push(&format!("{name}.move"), op, &[view.base])?;
+        self.rearranged.insert(key, node);
+        Ok(node)
+    }
+
+    /// The graph that computes `logits`, with its slots numbered in order.
+    ///
+    /// # Errors
+    /// If the graph breaks a rule, for example because the image is not used.
+    pub fn finish(self, logits: NodeId) -> Result<Graph, NnError> {
+        let mut needed = vec![false; self.nodes.len()];
+        (needed[0], needed[logits]) = (true, true);
+        for id in (0..=logits).rev().filter(|&id| id > 0) {
+            if needed[id] {
+                self.nodes[id].inputs.iter().for_each(|&input| needed[input] = true);
+            }
+        }
+        let mut place = vec![0; self.nodes.len()];
+        let mut nodes: Vec<Node> = Vec::new();
+        let mut slots = 0;
+        for (id, mut node) in self.nodes.into_iter().enumerate().filter(|(id, _)| needed[*id]) {
+            node.inputs.iter_mut().for_each(|input| *input = place[*input]);
+            if let Op::Activation { slot, .. } = &mut node.op {
+                *slot = slots;
+                slots += 1;
+            }
+            place[id] = nodes.len();
+            nodes.push(node);
+        }
+        let graph = Graph { nodes };
+        graph.validate()?;
+        Ok(graph)
+    }
+}
+
+/// One bias per channel if it is the same for all pixels, or else one per element in the order `[h][w][c]`.
+pub(super) fn bias_of(shift: &[f64], pixels: usize, channels: usize) -> Vec<f32> {
+    if shift.chunks_exact(pixels).all(|channel| channel.iter().all(|&value| value == channel[0])) {
+        return shift.iter().step_by(pixels).map(|&value| value as f32).collect();
+    }
+    let pixel = |pixel: usize| (0..channels).map(move |channel| shift[channel * pixels + pixel] as f32);
+    (0..pixels).flat_map(pixel).collect()
+}
+
+/// The shape of a tensor of one image; vectors have `h = w = 1`.
+pub(super) fn image_shape(dims: &[usize]) -> Option<TensorShape> {
+    let shape = match *dims {
+        [1, c, h, w] => TensorShape { h, w, c },
+        [1, c, w] => TensorShape { h: 1, w, c },
+        [1, c] | [c] => TensorShape { h: 1, w: 1, c },
+        _ => return None,
+    };
+    (shape.elements() > 0).then_some(shape)
+}
+
+/// The polynomial with these coefficients.
+///
+/// # Errors
+/// If a coefficient is too large.
+pub(super) fn polynomial(coefficients: &[f64]) -> Result<Function, String> {
+    let exact = |bits: &u32| {
+        let unit = f64::from(*bits).exp2();
+        coefficients.iter().all(|c| (c * unit - (c * unit).round()).abs() <= c.abs() * unit * 1e-7)
+    };
+    let bits = (1..PRECISION_BITS).find(exact).unwrap_or(PRECISION_BITS);
+    let polynomial = Polynomial::from_floats(coefficients, bits).map_err(|error| error.to_string())?;
+    Ok(Function::Polynomial(polynomial))
+}
+
+/// The sources of a view in the order `[h][w][c]` of `to`, themselves counted in that order.
+fn our_order(view: &View, from: TensorShape, to: TensorShape) -> Vec<u32> {
+    let (pixels, to_pixels) = (from.h * from.w, to.h * to.w);
+    let source = |at: u32| match at {
+        HOLE => HOLE,
+        at => (at % pixels as u32) * from.c as u32 + at / pixels as u32,
+    };
+    let pixel = |pixel: usize| (0..to.c).map(move |channel| channel * to_pixels + pixel);
+    (0..to_pixels).flat_map(pixel).map(|i| source(view.source(i))).collect()
+}
+
+/// The option-A shortcut that moves elements in this way.
+fn as_pad_shortcut(index: &[u32], from: TensorShape, to: TensorShape) -> Option<Op> {
+    let before = index.iter().position(|&at| at != HOLE)?;
+    let after = to.c.checked_sub(before + from.c)?;
+    let expected = |stride: usize, i: usize| {
+        let (pixel, channel) = (i / to.c, i % to.c);
+        let source = (pixel / to.w * stride) * from.w + pixel % to.w * stride;
+        match channel.checked_sub(before).filter(|&channel| channel < from.c) {
+            Some(channel) => (source * from.c + channel) as u32,
+            None => HOLE,
+        }
+    };
+    let fits = |stride: &usize| {
+        (from.h.div_ceil(*stride), from.w.div_ceil(*stride)) == (to.h, to.w)
+            && index.iter().enumerate().all(|(i, &at)| at == expected(*stride, i))
+    };
+    let stride = (1..=from.h.max(from.w)).find(fits)?;
+    Some(Op::PadShortcut { stride, before, after })
+}

@@ -1,0 +1,197 @@
+//! A tensor of the file as what it is in the network: elements of a node's result, and a function of each.
+
+use std::rc::Rc;
+
+use super::index::{HOLE, Rearrangement};
+use crate::nn::graph::NodeId;
+use crate::protocol::Polynomial;
+
+/// A tensor that depends on the image.
+///
+/// Element `i` is `content(base[map[i]])`, or `content(0)` where the map has a hole. A node's elements are counted in
+/// the order `[channel][row][column]` here, so that reshaping and flattening leave the map as it is.
+#[derive(Clone, Debug)]
+pub(super) struct View {
+    /// Dimensions in the file, the batch of one included.
+    pub dims: Vec<usize>,
+    /// The node.
+    pub base: NodeId,
+    pub map: Map,
+    pub content: Content,
+}
+
+/// Which elements of the base.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Map {
+    /// All, in order.
+    All,
+    /// These, or [`HOLE`].
+    Picked(Rc<Vec<u32>>),
+}
+
+/// A function of each element.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    /// The same polynomial of all; coefficients, constant first, at least two.
+    Polynomial(Vec<f64>),
+    /// `scale[i] x + shift[i]`.
+    Affine { scale: Rc<Vec<f64>>, shift: Rc<Vec<f64>> },
+}
+
+impl Content {
+    /// The element itself.
+    pub fn identity() -> Content {
+        Content::Polynomial(vec![0.0, 1.0])
+    }
+}
+
+impl View {
+    /// All of a node, as a tensor of these dimensions.
+    pub fn of(base: NodeId, dims: Vec<usize>) -> View {
+        View { dims, base, map: Map::All, content: Content::identity() }
+    }
+
+    pub fn len(&self) -> usize {
+        self.dims.iter().product()
+    }
+
+    pub fn is_plain(&self) -> bool {
+        matches!(&self.content, Content::Polynomial(c) if c[..] == [0.0, 1.0])
+    }
+
+    pub fn degree(&self) -> usize {
+        match &self.content {
+            Content::Polynomial(coefficients) => coefficients.len() - 1,
+            Content::Affine { .. } => 1,
+        }
+    }
+
+    /// The same elements under other dimensions.
+    pub fn with_dims(&self, dims: Vec<usize>) -> View {
+        View { dims, ..self.clone() }
+    }
+
+    /// The elements before the function.
+    pub fn without_content(&self) -> View {
+        View { content: Content::identity(), ..self.clone() }
+    }
+
+    pub fn with_content(&self, content: Content) -> View {
+        View { content, ..self.clone() }
+    }
+
+    /// The element of the base at place `i`.
+    pub fn source(&self, i: usize) -> u32 {
+        match &self.map {
+            Map::All => i as u32,
+            Map::Picked(index) => index[i],
+        }
+    }
+
+    pub fn sources(&self) -> impl Iterator<Item = u32> + '_ {
+        (0..self.len()).map(|i| self.source(i))
+    }
+
+    pub fn has_holes(&self) -> bool {
+        matches!(&self.map, Map::Picked(index) if index.contains(&HOLE))
+    }
+
+    /// Whether both are functions of the same elements.
+    pub fn same_elements(&self, other: &View) -> bool {
+        self.base == other.base && self.dims == other.dims && self.map == other.map
+    }
+
+    /// Scale and shift of every element, of a view of degree 1.
+    pub fn scale_and_shift(&self) -> (Rc<Vec<f64>>, Rc<Vec<f64>>) {
+        match &self.content {
+            Content::Affine { scale, shift } => (Rc::clone(scale), Rc::clone(shift)),
+            Content::Polynomial(c) => (Rc::new(vec![c[1]; self.len()]), Rc::new(vec![c[0]; self.len()])),
+        }
+    }
+
+    /// The rearranged tensor; holes are zeros. Of a view of degree 1, or without new holes.
+    pub fn rearranged(&self, by: &Rearrangement) -> View {
+        let index = match &self.map {
+            Map::All => by.index.clone(),
+            Map::Picked(inner) => by.after(inner),
+        };
+        let pick = |values: &[f64], hole: f64| {
+            Rc::new(
+                by.index.iter().map(|&at| if at == HOLE { hole } else { values[at as usize] }).collect::<Vec<f64>>(),
+            )
+        };
+        let content = match &self.content {
+            Content::Polynomial(c) if c[0] == 0.0 || !by.index.contains(&HOLE) => self.content.clone(),
+            _ => {
+                let (scale, shift) = self.scale_and_shift();
+                Content::Affine { scale: pick(&scale, 1.0), shift: pick(&shift, 0.0) }
+            }
+        };
+        View { dims: by.dims.clone(), base: self.base, map: Map::Picked(Rc::new(index)), content }
+    }
+
+    /// `scale(i) x + shift(i)` of every element, of a view of degree 1.
+    pub fn affine(&self, scale: impl Fn(usize) -> f64, shift: impl Fn(usize) -> f64) -> View {
+        let (old_scale, old_shift) = self.scale_and_shift();
+        let shifts = old_shift.iter().enumerate().map(|(i, old)| scale(i) * old + shift(i)).collect();
+        let scales = old_scale.iter().enumerate().map(|(i, old)| scale(i) * old).collect();
+        self.with_content(Content::Affine { scale: Rc::new(scales), shift: Rc::new(shifts) })
+    }
+}
+
+/// The sum of two polynomials.
+pub(super) fn sum(a: &[f64], b: &[f64]) -> Vec<f64> {
+    let at = |c: &[f64], k: usize| c.get(k).copied().unwrap_or(0.0);
+    trimmed((0..a.len().max(b.len())).map(|k| at(a, k) + at(b, k)).collect())
+}
+
+/// The product of two polynomials.
+///
+/// # Errors
+/// If its degree is more than activations can have.
+pub(super) fn product(a: &[f64], b: &[f64]) -> Result<Vec<f64>, String> {
+    let mut coefficients = vec![0.0; a.len() + b.len() - 1];
+    for (i, x) in a.iter().enumerate() {
+        for (j, y) in b.iter().enumerate() {
+            coefficients[i + j] += x * y;
+        }
+    }
+    let coefficients = trimmed(coefficients);
+    match coefficients.len() - 1 {
+        degree if degree > Polynomial::MAX_DEGREE => {
+            Err(format!("a polynomial of degree {degree}; activations have at most {}", Polynomial::MAX_DEGREE))
+        }
+        _ => Ok(coefficients),
+    }
+}
+
+/// Without high coefficients that are zero; two are kept.
+fn trimmed(mut coefficients: Vec<f64>) -> Vec<f64> {
+    while coefficients.len() > 2 && coefficients.last() == Some(&0.0) {
+        coefficients.pop();
+    }
+    coefficients
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn polynomials_add_and_multiply() {
+        assert_eq!(product(&[1.0, 1.0], &[-1.0, 1.0]).unwrap(), [-1.0, 0.0, 1.0]);
+        assert_eq!(sum(&[0.0, 0.0, 1.0], &[1.0, 0.0, -1.0]), [1.0, 0.0]);
+        let fifth = [0.0, 0.0, 0.0, 0.0, 0.0, 1.0];
+        assert!(product(&fifth, &fifth).unwrap_err().contains("degree 10"));
+    }
+
+    #[test]
+    fn new_holes_are_zeros_whatever_the_function() {
+        let view = View::of(0, vec![1, 2]).with_content(Content::Polynomial(vec![3.0, 2.0]));
+        let padded = Rearrangement::along(&view.dims, 1, vec![None, Some(0), Some(1)]).unwrap();
+        let padded = view.rearranged(&padded);
+        let (scale, shift) = padded.scale_and_shift();
+        assert_eq!((&scale[..], &shift[..]), (&[1.0, 2.0, 2.0][..], &[0.0, 3.0, 3.0][..]));
+        assert!(padded.has_holes());
+    }
+}
