@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use super::constant::{Constant, elements};
 use super::network::{Network, image_shape};
@@ -232,7 +233,12 @@ impl<'m, 'a> Importer<'m, 'a> {
         let beside = self.beside();
         let mut context = Context { node, network: &mut self.network, inputs, batch: self.batch, beside: &beside };
         let outputs = operators::apply(&mut context).map_err(|problem| blame(&self.path, problem))?;
-        for (&name, value) in node.outputs.iter().zip(outputs) {
+        for (&name, mut value) in node.outputs.iter().zip(outputs) {
+            if let (Value::View(view), "Add" | "Sub" | "Mul" | "Div" | "Neg" | "Pow" | "Sum") =
+                (&mut value, node.operator)
+            {
+                view.name = Rc::from(label(node));
+            }
             if self.uses.contains_key(name) {
                 self.values.insert(name, value);
             }

@@ -24,6 +24,7 @@ impl Network {
         match &view.content {
             _ if view.is_plain() => Ok(view.clone()),
             Content::Polynomial(coefficients) if coefficients.len() > 2 => {
+                let name = if view.name.is_empty() { name } else { &view.name };
                 self.activate(&view.without_content(), polynomial(coefficients)?, name)
             }
             _ => self.scaled_elements(view, name),

@@ -18,6 +18,8 @@ pub(super) struct View {
     pub base: NodeId,
     pub map: Map,
     pub content: Content,
+    /// Of the file's node that the content is the result of.
+    pub name: Rc<str>,
 }
 
 /// Which elements of the base.
@@ -48,7 +50,7 @@ impl Content {
 impl View {
     /// All of a node, as a tensor of these dimensions.
     pub fn of(base: NodeId, dims: Vec<usize>) -> View {
-        View { dims, base, map: Map::All, content: Content::identity() }
+        View { dims, base, map: Map::All, content: Content::identity(), name: Rc::from("") }
     }
 
     pub fn len(&self) -> usize {
@@ -111,6 +113,9 @@ impl View {
 
     /// The rearranged tensor; holes are zeros. Of a view of degree 1, or without new holes.
     pub fn rearranged(&self, by: &Rearrangement) -> View {
+        if by.index.len() == self.len() && by.index.iter().enumerate().all(|(i, &at)| at as usize == i) {
+            return self.with_dims(by.dims.clone());
+        }
         let index = match &self.map {
             Map::All => by.index.clone(),
             Map::Picked(inner) => by.after(inner),
@@ -127,7 +132,7 @@ impl View {
                 Content::Affine { scale: pick(&scale, 1.0), shift: pick(&shift, 0.0) }
             }
         };
-        View { dims: by.dims.clone(), base: self.base, map: Map::Picked(Rc::new(index)), content }
+        View { dims: by.dims.clone(), map: Map::Picked(Rc::new(index)), content, ..self.clone() }
     }
 
     /// `scale(i) x + shift(i)` of every element, of a view of degree 1.

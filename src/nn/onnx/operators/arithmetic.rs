@@ -6,7 +6,7 @@ use crate::nn::onnx::fold::expanded;
 use crate::nn::onnx::import::{Context, Value};
 use crate::nn::onnx::index::{Rearrangement, common_dims};
 use crate::nn::onnx::network::Network;
-use crate::nn::onnx::view::{Content, Map, View, product, sum};
+use crate::nn::onnx::view::{Content, View, product, sum};
 use crate::protocol::Polynomial;
 
 /// `Add`, `Sub`, `Mul`, `Div`, and `Sum` and `Mean` of any number.
@@ -136,7 +136,7 @@ fn add(network: &mut Network, a: &View, b: &View, name: &str) -> Result<View, St
     }
     let (left, right) = (network.materialised(&a, name)?, network.materialised(&b, name)?);
     let node = network.push(name, Op::Add, &[left, right])?;
-    Ok(View { dims: a.dims.clone(), base: node, map: Map::All, content: Content::identity() })
+    Ok(View::of(node, a.dims))
 }
 
 /// The view as one polynomial of all its elements.
