@@ -21,7 +21,7 @@
 
 use super::{Dealer, ProtocolError, Session};
 use crate::link::Party;
-use crate::ring::{LinearShape, PackedWeights};
+use crate::ring::{LinearShape, PackedWeights, Product};
 use std::ops::Range;
 
 /// Dealer, setup: draws the mask `A` of one layer's weights.
@@ -141,16 +141,15 @@ pub fn server_apply(weights: &PackedWeights, bias: &[u64], masked: &[u64], v: &[
 }
 
 /// Server, online: the same for some rows (pixels of a convolution, outputs of a dense layer), `v` and, of a dense layer, `bias` being
-/// those of the rows.
+/// those of the rows. `product` is the layer's, and the calls go through the rows in order.
 pub fn server_apply_rows(
-    weights: &PackedWeights,
+    product: &mut Product<'_>,
     bias: &[u64],
     masked: &[u64],
     rows: Range<usize>,
     v: &[u64],
 ) -> Vec<u64> {
-    let mut output = vec![0; v.len()];
-    weights.apply_rows(masked, rows, &mut output);
+    let mut output = product.rows(masked, rows).to_vec();
     add_share_and_bias(&mut output, v, bias);
     output
 }

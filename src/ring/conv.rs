@@ -7,6 +7,7 @@
 
 use super::ConvShape;
 use super::linear::Kernels;
+use super::words::{WordSlice, Words};
 use std::ops::Range;
 
 /// Output channels per vector of the packing: one AVX-512 register.
@@ -43,7 +44,7 @@ struct Block {
     channels: Range<usize>,
     vectors: usize,
     /// `[tap][run][vectors][LANES]`, channels past the end are zero.
-    weights: Vec<u64>,
+    weights: Words,
 }
 
 /// What a kernel is asked to do: all output pixels, one block of output channels, some taps.
@@ -58,7 +59,7 @@ pub(super) struct Pass<'a> {
     /// Consecutive input elements per tap.
     pub(super) run: usize,
     /// `[taps][run][vectors][LANES]`.
-    pub(super) weights: &'a [u64],
+    pub(super) weights: WordSlice<'a>,
     /// Vectors of output channels: 1 to 4.
     pub(super) vectors: usize,
     /// The output channels written; the last vector may be partly used.
@@ -70,15 +71,7 @@ pub(super) struct Pass<'a> {
 impl PackedConv {
     pub(super) fn pack(shape: &ConvShape, weights: &[u64]) -> PackedConv {
         let s = *shape;
-        assert!(
-            s.stride > 0
-                && (1..=s.in_h + s.padding[0] + s.padding[2]).contains(&s.kernel_h)
-                && (1..=s.in_w + s.padding[1] + s.padding[3]).contains(&s.kernel_w),
-            "stride and kernel must be positive and the kernel fit the padded input: {s:?}"
-        );
-        let terms = s.kernel_h * s.kernel_w * s.in_c;
-        assert_eq!(weights.len(), terms * s.out_c, "weights of {s:?}");
-
+        s.check(weights.len());
         let joined = s.in_c < JOIN_BELOW && s.kernel_w > 1;
         let (taps, run) = match joined {
             true => (s.kernel_h, s.kernel_w * s.in_c),
@@ -92,7 +85,7 @@ impl PackedConv {
             starts: if joined { joined_starts(&s) } else { tap_starts(&s) },
             blocks: split_channels(s.out_c)
                 .map(|(channels, vectors)| Block {
-                    weights: pack_block(weights, s.out_c, &channels, vectors),
+                    weights: Words::for_uses(pack_block(weights, s.out_c, &channels, vectors), s.out_h() * s.out_w()),
                     channels,
                     vectors,
                 })
@@ -101,21 +94,22 @@ impl PackedConv {
     }
 
     pub(super) fn apply(&self, kernels: &Kernels, input: &[u64], output: &mut [u64]) {
-        self.apply_rows(kernels, input, 0..self.shape.out_h() * self.shape.out_w(), output);
+        let padded = self.padded(input);
+        let source = padded.as_deref().unwrap_or(input);
+        self.apply_rows(kernels, source, 0..self.shape.out_h() * self.shape.out_w(), output);
     }
 
-    /// Only the output pixels `rows`.
-    pub(super) fn apply_rows(&self, kernels: &Kernels, input: &[u64], rows: Range<usize>, output: &mut [u64]) {
-        assert_eq!(output.len(), rows.len() * self.shape.out_c, "rows {rows:?} of {:?}", self.shape);
-        let starts = &self.starts[rows.start * self.taps..rows.end * self.taps];
-        let padded;
-        let source = if self.joined {
-            padded = pad(&self.shape, input);
-            &padded
-        } else {
-            input
-        };
+    /// What [`apply_rows`](Self::apply_rows) reads instead of the input: its zero-padded copy, if it needs one.
+    pub(super) fn padded(&self, input: &[u64]) -> Option<Vec<u64>> {
+        self.joined.then(|| pad(&self.shape, input))
+    }
+
+    /// Only the output pixels `rows`; `source` is the input or, if there is one, its padded copy.
+    pub(super) fn apply_rows(&self, kernels: &Kernels, source: &[u64], rows: Range<usize>, output: &mut [u64]) {
+        let out_c = self.shape.out_c;
+        assert_eq!(output.len(), rows.len() * out_c, "rows {rows:?} of {:?}", self.shape);
         let zeros = vec![0; self.run];
+        let starts = &self.starts[rows.start * self.taps..rows.end * self.taps];
         for block in &self.blocks {
             let tap_len = self.run * block.vectors * LANES;
             let taps_per_pass = (PASS_BYTES / 8 / tap_len.max(1)).max(1);
@@ -126,8 +120,8 @@ impl PackedConv {
                     zeros: &zeros,
                     starts,
                     taps_per_pixel: self.taps,
-                    out_c: self.shape.out_c,
-                    weights: &block.weights[taps.start * tap_len..taps.end * tap_len],
+                    out_c,
+                    weights: block.weights.slice(taps.start * tap_len..taps.end * tap_len),
                     taps,
                     run: self.run,
                     vectors: block.vectors,
@@ -141,6 +135,31 @@ impl PackedConv {
 }
 
 impl<'a> Pass<'a> {
+    /// A matrix product: rows of `run` elements of `source` by `weights`, written to adjacent outputs.
+    pub(super) fn dense_rows(
+        source: &'a [u64],
+        starts: &'a [u32],
+        run: usize,
+        weights: WordSlice<'a>,
+        out_c: usize,
+        (channels, vectors): (Range<usize>, usize),
+    ) -> Pass<'a> {
+        let accumulate = false;
+        Pass {
+            source,
+            zeros: &[],
+            starts,
+            taps_per_pixel: 1,
+            out_c,
+            taps: 0..1,
+            run,
+            weights,
+            vectors,
+            channels,
+            accumulate,
+        }
+    }
+
     pub(super) fn pixels(&self) -> usize {
         self.starts.len() / self.taps_per_pixel
     }
@@ -186,7 +205,7 @@ impl<'a> Pass<'a> {
 }
 
 /// Blocks of at most [`MAX_VECTORS`] vectors, as even as can be: 40 channels are 3 + 2 vectors.
-fn split_channels(out_c: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
+pub(super) fn split_channels(out_c: usize) -> impl Iterator<Item = (Range<usize>, usize)> {
     let vectors = out_c.div_ceil(LANES);
     let blocks = vectors.div_ceil(MAX_VECTORS);
     (0..blocks).map(move |b| {

@@ -5,6 +5,8 @@
 //! kernels read the same packing and give the same result, bit for bit.
 
 use super::conv::{PackedConv, Pass};
+use super::short::ShortConv;
+use super::words::{WordSlice, Words};
 use super::{LinearShape, tile_portable};
 use std::fmt;
 use std::ops::Range;
@@ -20,8 +22,9 @@ pub struct PackedWeights {
 #[derive(Clone)]
 enum Packed {
     Conv(PackedConv),
+    Short(ShortConv),
     /// `[outputs][inputs]`, as given: each output is the dot product of a row and the input.
-    Dense(Vec<u64>),
+    Dense(Words),
 }
 
 impl PackedWeights {
@@ -33,10 +36,17 @@ impl PackedWeights {
     /// zero or its kernel does not fit the padded input.
     pub fn pack(shape: &LinearShape, weights: &[u64]) -> PackedWeights {
         let packed = match shape {
-            LinearShape::Conv2d(conv) => Packed::Conv(PackedConv::pack(conv, weights)),
+            LinearShape::Conv2d(conv) => {
+                conv.check(weights.len());
+                let short = ShortConv::saves(conv).then(|| ShortConv::pack(conv, weights)).flatten();
+                match short.filter(ShortConv::fits) {
+                    Some(short) => Packed::Short(short),
+                    None => Packed::Conv(PackedConv::pack(conv, weights)),
+                }
+            }
             LinearShape::Dense { inputs, outputs } => {
                 assert_eq!(weights.len(), inputs * outputs, "weights of {shape:?}");
-                Packed::Dense(weights.to_vec())
+                Packed::Dense(Words::new(weights.to_vec()))
             }
         };
         PackedWeights { shape: *shape, packed }
@@ -56,21 +66,9 @@ impl PackedWeights {
         self.apply_with(Kernels::fastest(), input, output);
     }
 
-    /// The same for some output pixels of a convolution, or some outputs of a dense layer: `output` holds only those.
-    ///
-    /// # Panics
-    /// If `input` or `output` does not have the right length, or the rows do not exist.
-    pub fn apply_rows(&self, input: &[u64], rows: Range<usize>, output: &mut [u64]) {
-        let kernels = Kernels::fastest();
-        assert_eq!(input.len(), self.shape.inputs(), "input of {:?}", self.shape);
-        match &self.packed {
-            Packed::Conv(conv) => conv.apply_rows(kernels, input, rows, output),
-            Packed::Dense(weights) => {
-                assert_eq!(output.len(), rows.len(), "rows of {:?}", self.shape);
-                let inputs = input.len();
-                (kernels.dense)(&weights[rows.start * inputs..rows.end * inputs], input, output);
-            }
-        }
+    /// Begins `W * input` in parts.
+    pub fn start(&self) -> Product<'_> {
+        Product { weights: self, padded: None, output: vec![0; self.shape.outputs()], done: 0 }
     }
 
     /// The same as [`apply`](Self::apply) with the portable kernel.
@@ -86,8 +84,60 @@ impl PackedWeights {
         assert_eq!(output.len(), self.shape.outputs(), "output of {:?}", self.shape);
         match &self.packed {
             Packed::Conv(conv) => conv.apply(kernels, input, output),
-            Packed::Dense(weights) => (kernels.dense)(weights, input, output),
+            Packed::Short(short) => short.apply(kernels, input, output),
+            Packed::Dense(weights) => (kernels.dense)(weights.slice(0..self.shape.weights()), input, output),
         }
+    }
+}
+
+/// A product whose rows are computed in order, as they are asked for. A row is an output pixel of a convolution or an
+/// output of a dense layer.
+pub struct Product<'a> {
+    weights: &'a PackedWeights,
+    /// The padded copy of the input, where the kernel reads one.
+    padded: Option<Vec<u64>>,
+    output: Vec<u64>,
+    /// Rows computed so far.
+    done: usize,
+}
+
+impl Product<'_> {
+    /// Rows `rows` of the product with `input`, which is the same in every call. The rows up to their end that are missing
+    /// are computed, and a few more where that is faster.
+    ///
+    /// # Panics
+    /// If `input` does not have the shape's length, or the rows do not exist.
+    pub fn rows(&mut self, input: &[u64], rows: Range<usize>) -> &[u64] {
+        let shape = &self.weights.shape;
+        assert_eq!(input.len(), shape.inputs(), "input of {shape:?}");
+        let row_len = match shape {
+            LinearShape::Conv2d(conv) => conv.out_c,
+            LinearShape::Dense { .. } => 1,
+        };
+        let output_rows = self.output.len() / row_len;
+        let kernels = Kernels::fastest();
+        while self.done < rows.end {
+            let done = self.done;
+            self.done = match &self.weights.packed {
+                Packed::Short(short) => (done + short.group_pixels()).min(output_rows),
+                _ => rows.end,
+            };
+            let output = &mut self.output[done * row_len..self.done * row_len];
+            match &self.weights.packed {
+                Packed::Conv(conv) => {
+                    if done == 0 {
+                        self.padded = conv.padded(input);
+                    }
+                    conv.apply_rows(kernels, self.padded.as_deref().unwrap_or(input), done..rows.end, output);
+                }
+                Packed::Short(short) => short.apply_group(kernels, input, done..self.done, output),
+                Packed::Dense(weights) => {
+                    let inputs = input.len();
+                    (kernels.dense)(weights.slice(done * inputs..rows.end * inputs), input, output);
+                }
+            }
+        }
+        &self.output[rows.start * row_len..rows.end * row_len]
     }
 }
 
@@ -105,7 +155,7 @@ pub(super) struct Kernels {
     /// One [`Pass`] over all output pixels; the second argument is the whole output.
     pub(super) conv_pass: fn(&Pass<'_>, &mut [u64]),
     /// `(weights, input, output)`: `output[o] = sum_i weights[o * inputs + i] * input[i]`.
-    pub(super) dense: fn(&[u64], &[u64], &mut [u64]),
+    pub(super) dense: fn(WordSlice<'_>, &[u64], &mut [u64]),
 }
 
 impl Kernels {
@@ -220,6 +270,11 @@ mod tests {
         let weights = values(seed, shape.weights());
         let input = values(seed ^ 0xA5A5, shape.inputs());
         assert_all_kernels(shape, &weights, &input);
+        // The widths of fixed-point weights.
+        for bits in [32, 16] {
+            let narrow: Vec<u64> = weights.iter().map(|&w| ((w as i64) >> (64 - bits)) as u64).collect();
+            assert_all_kernels(shape, &narrow, &input);
+        }
     }
 
     #[test]
@@ -250,6 +305,31 @@ mod tests {
         for (i, &(in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding)) in table.iter().enumerate() {
             let conv = ConvShape { in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding };
             assert_random_weights(&LinearShape::Conv2d(conv), i as u64);
+        }
+    }
+
+    #[test]
+    fn a_product_in_parts_is_the_whole() {
+        let conv = |size, channels, stride| {
+            let (kernel_h, kernel_w, padding) = (3, 3, [1; 4]);
+            let (in_h, in_w, in_c, out_c) = (size, size, channels, channels);
+            LinearShape::Conv2d(ConvShape { in_h, in_w, in_c, out_c, kernel_h, kernel_w, stride, padding })
+        };
+        let dense = LinearShape::Dense { inputs: 50, outputs: 40 };
+        for (shape, part) in [(conv(9, 5, 1), 7), (conv(32, 64, 1), 48), (conv(32, 64, 2), 100), (dense, 9)] {
+            let packed = PackedWeights::pack(&shape, &values(1, shape.weights()));
+            let input = values(2, shape.inputs());
+            let mut whole = vec![0; shape.outputs()];
+            packed.apply(&input, &mut whole);
+            let rows = match shape {
+                LinearShape::Conv2d(conv) => conv.out_h() * conv.out_w(),
+                LinearShape::Dense { outputs, .. } => outputs,
+            };
+            let mut product = packed.start();
+            let starts = (0..rows).step_by(part);
+            let parts: Vec<u64> =
+                starts.flat_map(|row| product.rows(&input, row..rows.min(row + part)).to_vec()).collect();
+            assert_eq!(parts, whole, "{shape:?}");
         }
     }
 

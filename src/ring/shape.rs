@@ -39,6 +39,18 @@ pub enum LinearShape {
 }
 
 impl ConvShape {
+    /// Panics if the kernel or stride is zero, the kernel does not fit the padded input, or there are not as many
+    /// `weights` as the shape has.
+    pub(super) fn check(&self, weights: usize) {
+        assert!(
+            self.stride > 0
+                && (1..=self.in_h + self.padding[0] + self.padding[2]).contains(&self.kernel_h)
+                && (1..=self.in_w + self.padding[1] + self.padding[3]).contains(&self.kernel_w),
+            "stride and kernel must be positive and the kernel fit the padded input: {self:?}"
+        );
+        assert_eq!(weights, self.kernel_h * self.kernel_w * self.in_c * self.out_c, "weights of {self:?}");
+    }
+
     /// Output height in pixels.
     pub fn out_h(&self) -> usize {
         (self.in_h + self.padding[0] + self.padding[2] - self.kernel_h) / self.stride + 1

@@ -9,6 +9,7 @@
 
 use super::conv::{LANES, Pass};
 use super::linear::Kernels;
+use super::words::{Word, WordSlice, with_width};
 use std::arch::x86_64::*;
 
 static KERNELS: Kernels = Kernels { name: "avx2", conv_pass, dense };
@@ -20,12 +21,43 @@ pub(super) fn kernels() -> Option<&'static Kernels> {
 
 fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
     // SAFETY: `kernels` is the only way here, and it has found AVX2.
-    unsafe { all_tiles(pass, output) }
+    with_width!(pass.weights, weights => unsafe { all_tiles(pass, weights, output) });
 }
 
-fn dense(weights: &[u64], input: &[u64], output: &mut [u64]) {
+fn dense(weights: WordSlice<'_>, input: &[u64], output: &mut [u64]) {
     // SAFETY: as in `conv_pass`.
-    unsafe { dense_rows(weights, input, output) }
+    with_width!(weights, weights => unsafe { dense_rows(weights, input, output) });
+}
+
+/// Loads four elements, each widened.
+trait Load: Word {
+    /// # Safety
+    /// The processor has AVX2, and four elements can be read at `from`.
+    unsafe fn load(from: *const Self) -> __m256i;
+}
+
+impl Load for u64 {
+    #[inline(always)]
+    unsafe fn load(from: *const u64) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_loadu_si256(from.cast()) }
+    }
+}
+
+impl Load for i32 {
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_cvtepi32_epi64(_mm_loadu_si128(from.cast())) }
+    }
+}
+
+impl Load for i16 {
+    #[inline(always)]
+    unsafe fn load(from: *const i16) -> __m256i {
+        // SAFETY: the caller's.
+        unsafe { _mm256_cvtepi16_epi64(_mm_loadu_si64(from.cast())) }
+    }
 }
 
 /// Four running sums of products, the halves not yet joined.
@@ -70,15 +102,15 @@ fn swap_halves(x: __m256i) -> __m256i {
 }
 
 #[target_feature(enable = "avx2")]
-fn all_tiles(pass: &Pass<'_>, output: &mut [u64]) {
+fn all_tiles<W: Load>(pass: &Pass<'_>, weights: &[W], output: &mut [u64]) {
     for vector in 0..pass.vectors {
         let (mut pixel, end) = (0, pass.pixels());
         while pixel + 2 <= end {
-            tile::<2>(pass, output, pixel, vector);
+            tile::<_, 2>(pass, weights, output, pixel, vector);
             pixel += 2;
         }
         while pixel < end {
-            tile::<1>(pass, output, pixel, vector);
+            tile::<_, 1>(pass, weights, output, pixel, vector);
             pixel += 1;
         }
     }
@@ -87,9 +119,9 @@ fn all_tiles(pass: &Pass<'_>, output: &mut [u64]) {
 /// `P` pixels from `pixel` on by one vector of eight output channels. Two pixels are eight
 /// accumulators; with three the sixteen registers do not suffice, which costs a quarter.
 #[target_feature(enable = "avx2")]
-fn tile<const P: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize, vector: usize) {
+fn tile<W: Load, const P: usize>(pass: &Pass<'_>, weights: &[W], output: &mut [u64], pixel: usize, vector: usize) {
     let stride = pass.vectors * LANES;
-    assert_eq!(pass.weights.len(), pass.taps.len() * pass.run * stride);
+    assert_eq!(weights.len(), pass.taps.len() * pass.run * stride);
     assert!(vector < pass.vectors);
     let mut sums = [[Sum::zero(); 2]; P];
     let mut step = 0;
@@ -101,8 +133,8 @@ fn tile<const P: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize, vecto
         for i in 0..pass.run {
             // SAFETY: step < taps * run and vector < vectors, so eight weights are left (asserted).
             let (w0, w1) = unsafe {
-                let w = pass.weights.as_ptr().add(step * stride + vector * LANES);
-                (_mm256_loadu_si256(w.cast()), _mm256_loadu_si256(w.add(4).cast()))
+                let w = weights.as_ptr().add(step * stride + vector * LANES);
+                (W::load(w), W::load(w.add(4)))
             };
             step += 1;
             for (row, sums) in rows.iter().zip(&mut sums) {
@@ -123,39 +155,39 @@ fn tile<const P: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize, vecto
 }
 
 #[target_feature(enable = "avx2")]
-fn dense_rows(weights: &[u64], input: &[u64], output: &mut [u64]) {
+fn dense_rows<W: Load>(weights: &[W], input: &[u64], output: &mut [u64]) {
     assert_eq!(weights.len(), input.len() * output.len());
     let mut row = 0;
     while row + 4 <= output.len() {
-        dots::<4>(weights, input, output, row);
+        dots::<_, 4>(weights, input, output, row);
         row += 4;
     }
     while row < output.len() {
-        dots::<1>(weights, input, output, row);
+        dots::<_, 1>(weights, input, output, row);
         row += 1;
     }
 }
 
 /// The dot products of `R` rows from `row` on with the input.
 #[target_feature(enable = "avx2")]
-fn dots<const R: usize>(weights: &[u64], input: &[u64], output: &mut [u64], row: usize) {
+fn dots<W: Load, const R: usize>(weights: &[W], input: &[u64], output: &mut [u64], row: usize) {
     let n = input.len();
     let rows = &weights[row * n..][..R * n];
     let whole = n - n % 4;
     let mut sums = [Sum::zero(); R];
     for i in (0..whole).step_by(4) {
         // SAFETY: i + 4 <= n.
-        let x = unsafe { _mm256_loadu_si256(input.as_ptr().add(i).cast()) };
+        let x = unsafe { u64::load(input.as_ptr().add(i)) };
         let swapped = swap_halves(x);
         for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the same, within row r of `rows`.
-            let w = unsafe { _mm256_loadu_si256(rows.as_ptr().add(r * n + i).cast()) };
+            let w = unsafe { W::load(rows.as_ptr().add(r * n + i)) };
             sum.add_product(x, swapped, w);
         }
     }
     for (r, sum) in sums.into_iter().enumerate() {
         let vector = sum.join().into_iter().fold(0, u64::wrapping_add);
         let rest = input[whole..].iter().zip(&rows[r * n + whole..]);
-        output[row + r] = rest.fold(vector, |s, (x, w)| s.wrapping_add(x.wrapping_mul(*w)));
+        output[row + r] = rest.fold(vector, |s, (x, w)| s.wrapping_add(x.wrapping_mul(w.widen())));
     }
 }

@@ -8,8 +8,12 @@
 
 use super::conv::{LANES, Pass};
 use super::linear::Kernels;
+use super::words::{Word, WordSlice, with_width};
 use std::arch::asm;
 use std::arch::x86_64::*;
+
+/// How far ahead of the weights in use they are fetched, in bytes: the processor itself stops at the end of a page.
+const PREFETCH: usize = 4096;
 
 static KERNELS: Kernels = Kernels { name: "avx512", conv_pass, dense };
 
@@ -21,40 +25,77 @@ pub(super) fn kernels() -> Option<&'static Kernels> {
 
 fn conv_pass(pass: &Pass<'_>, output: &mut [u64]) {
     // SAFETY: `kernels` is the only way here, and it has found AVX-512 F and DQ.
-    unsafe { all_tiles(pass, output) }
+    with_width!(pass.weights, weights => unsafe { all_tiles(pass, weights, output) });
 }
 
-fn dense(weights: &[u64], input: &[u64], output: &mut [u64]) {
+fn dense(weights: WordSlice<'_>, input: &[u64], output: &mut [u64]) {
     // SAFETY: as in `conv_pass`.
-    unsafe { dense_rows(weights, input, output) }
+    with_width!(weights, weights => unsafe { dense_rows(weights, input, output) });
 }
 
-/// Covers the pixels with the tallest tiles that fit: heights must end in 1.
+/// Loads [`LANES`] elements, each widened.
+trait Load: Word {
+    /// # Safety
+    /// The processor has AVX-512 F, and [`LANES`] elements can be read at `from`.
+    unsafe fn load(from: *const Self) -> __m512i;
+}
+
+impl Load for u64 {
+    #[inline(always)]
+    unsafe fn load(from: *const u64) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe { _mm512_loadu_si512(from.cast()) }
+    }
+}
+
+impl Load for i32 {
+    #[inline(always)]
+    unsafe fn load(from: *const i32) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe { _mm512_cvtepi32_epi64(_mm256_loadu_si256(from.cast())) }
+    }
+}
+
+impl Load for i16 {
+    #[inline(always)]
+    unsafe fn load(from: *const i16) -> __m512i {
+        // SAFETY: the caller's.
+        unsafe { _mm512_cvtepi16_epi64(_mm_loadu_si128(from.cast())) }
+    }
+}
+
+/// Covers the pixels with tiles of nearly equal height, none taller than the first height given, which count down to 1.
 macro_rules! cover {
-    ($pass:ident, $output:ident, $vectors:literal: $($height:literal)+) => {{
+    ($pass:ident, $weights:ident, $output:ident, $vectors:literal: $most:literal $($height:literal)*) => {{
         let (mut pixel, end) = (0, $pass.pixels());
-        $(while end - pixel >= $height {
-            tile::<$height, $vectors>($pass, $output, pixel);
-            pixel += $height;
-        })+
+        while pixel < end {
+            let left = end - pixel;
+            let height = left.div_ceil(left.div_ceil($most));
+            match height {
+                $most => tile::<_, $most, $vectors>($pass, $weights, $output, pixel),
+                $($height => tile::<_, $height, $vectors>($pass, $weights, $output, pixel),)*
+                _ => unreachable!("tiles of 1 to {} pixels", $most),
+            }
+            pixel += height;
+        }
     }};
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-fn all_tiles(pass: &Pass<'_>, output: &mut [u64]) {
+fn all_tiles<W: Load>(pass: &Pass<'_>, weights: &[W], output: &mut [u64]) {
     match pass.vectors {
-        1 => cover!(pass, output, 1: 8 4 2 1),
-        2 => cover!(pass, output, 2: 8 4 2 1),
-        3 => cover!(pass, output, 3: 8 4 2 1),
-        4 => cover!(pass, output, 4: 6 4 2 1),
+        1 => cover!(pass, weights, output, 1: 8 7 6 5 4 3 2 1),
+        2 => cover!(pass, weights, output, 2: 8 7 6 5 4 3 2 1),
+        3 => cover!(pass, weights, output, 3: 8 7 6 5 4 3 2 1),
+        4 => cover!(pass, weights, output, 4: 6 5 4 3 2 1),
         n => unreachable!("a block has 1 to 4 vectors, not {n}"),
     }
 }
 
 /// `P` pixels from `pixel` on by `V` vectors of output channels.
 #[target_feature(enable = "avx512f,avx512dq")]
-fn tile<const P: usize, const V: usize>(pass: &Pass<'_>, output: &mut [u64], pixel: usize) {
-    assert_eq!(pass.weights.len(), pass.taps.len() * pass.run * V * LANES);
+fn tile<W: Load, const P: usize, const V: usize>(pass: &Pass<'_>, weights: &[W], output: &mut [u64], pixel: usize) {
+    assert_eq!(weights.len(), pass.taps.len() * pass.run * V * LANES);
     assert_eq!(pass.channels.len().div_ceil(LANES), V);
     // From here on the tile is plain pointers and loops without panics: with anything else in
     // them the compiler leaves the accumulators in memory.
@@ -72,7 +113,7 @@ fn tile<const P: usize, const V: usize>(pass: &Pass<'_>, output: &mut [u64], pix
             }
         }
     }
-    let mut weights = pass.weights.as_ptr();
+    let mut weights = weights.as_ptr();
     for tap in pass.taps.clone() {
         let mut rows = [std::ptr::null(); P];
         for (p, row) in rows.iter_mut().enumerate() {
@@ -83,9 +124,12 @@ fn tile<const P: usize, const V: usize>(pass: &Pass<'_>, output: &mut [u64], pix
             for w in &mut w {
                 // SAFETY: the loops read taps * run * V vectors, the length asserted above.
                 unsafe {
-                    *w = _mm512_loadu_si512(weights.cast());
+                    *w = W::load(weights);
                     weights = weights.add(LANES);
                 }
+            }
+            for line in 0..(V * LANES * size_of::<W>()).div_ceil(64) {
+                _mm_prefetch::<_MM_HINT_T0>(weights.cast::<i8>().wrapping_add(PREFETCH + 64 * line));
             }
             for (row, sums) in rows.iter().zip(&mut sums) {
                 // SAFETY: `Pass::row` is `run` elements long.
@@ -142,36 +186,38 @@ fn first_lanes(n: usize) -> __mmask8 {
 }
 
 #[target_feature(enable = "avx512f,avx512dq")]
-fn dense_rows(weights: &[u64], input: &[u64], output: &mut [u64]) {
+fn dense_rows<W: Load>(weights: &[W], input: &[u64], output: &mut [u64]) {
     assert_eq!(weights.len(), input.len() * output.len());
     let mut row = 0;
     while row + 4 <= output.len() {
-        dots::<4>(weights, input, output, row);
+        dots::<_, 4>(weights, input, output, row);
         row += 4;
     }
     while row < output.len() {
-        dots::<1>(weights, input, output, row);
+        dots::<_, 1>(weights, input, output, row);
         row += 1;
     }
 }
 
 /// The dot products of `R` rows from `row` on with the input.
 #[target_feature(enable = "avx512f,avx512dq")]
-fn dots<const R: usize>(weights: &[u64], input: &[u64], output: &mut [u64], row: usize) {
+fn dots<W: Load, const R: usize>(weights: &[W], input: &[u64], output: &mut [u64], row: usize) {
     let n = input.len();
     let rows = &weights[row * n..][..R * n];
+    let whole = n - n % LANES;
     let mut sums = [_mm512_setzero_si512(); R];
-    for i in (0..n).step_by(LANES) {
-        let mask = first_lanes(n - i);
-        // SAFETY: i < n, and the mask keeps the access within the input.
-        let x = unsafe { _mm512_maskz_loadu_epi64(mask, input.as_ptr().add(i).cast()) };
+    for i in (0..whole).step_by(LANES) {
+        // SAFETY: i + LANES <= n.
+        let x = unsafe { u64::load(input.as_ptr().add(i)) };
         for (r, sum) in sums.iter_mut().enumerate() {
             // SAFETY: the same, within row r of `rows`.
-            let w = unsafe { _mm512_maskz_loadu_epi64(mask, rows.as_ptr().add(r * n + i).cast()) };
+            let w = unsafe { W::load(rows.as_ptr().add(r * n + i)) };
             *sum = _mm512_add_epi64(*sum, _mm512_mullo_epi64(x, w));
         }
     }
-    for (out, sum) in output[row..row + R].iter_mut().zip(sums) {
-        *out = _mm512_reduce_add_epi64(sum) as u64;
+    for (r, sum) in sums.into_iter().enumerate() {
+        let rest = input[whole..].iter().zip(&rows[r * n + whole..]);
+        let vector = _mm512_reduce_add_epi64(sum) as u64;
+        output[row + r] = rest.fold(vector, |sum, (x, w)| sum.wrapping_add(x.wrapping_mul(w.widen())));
     }
 }

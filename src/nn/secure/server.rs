@@ -8,6 +8,7 @@ use super::walk::Walk;
 use crate::link::Phase;
 use crate::protocol::activation::ActivationSpec;
 use crate::protocol::{ProtocolError, Session, linear};
+use crate::ring::Product;
 use std::ops::Range;
 
 /// Holds the weights.
@@ -16,6 +17,8 @@ pub(super) struct Server<'a, 'e> {
     weights: &'a ServerWeights,
     /// Per linear layer: the share `v` of `W r`.
     products: Vec<Option<Vec<u64>>>,
+    /// The layer whose rows are being computed chunk by chunk, and what there is of them.
+    streaming: Option<(usize, Product<'a>)>,
 }
 
 impl<'a, 'e> Server<'a, 'e> {
@@ -29,9 +32,9 @@ impl<'a, 'e> Server<'a, 'e> {
         // The image: the client holds all of it.
         walk.shares[0] = Some(vec![0; plan.values[0].shape.elements()]);
         for layer in &weights.layers {
-            linear::send_masked_weights(&mut walk.session, &layer.weights.words())?;
+            linear::send_masked_weights(&mut walk.session, &layer.weights.widened())?;
         }
-        Ok(Server { walk, weights, products: vec![None; plan.linears.len()] })
+        Ok(Server { walk, weights, products: vec![None; plan.linears.len()], streaming: None })
     }
 }
 
@@ -43,13 +46,18 @@ impl Server<'_, '_> {
             return walk.share(step.inputs[0])[range].to_vec();
         };
         walk.session.book(layer);
-        let ServerLayer { packed, bias, .. } = &self.weights.layers[index];
+        let weights = self.weights;
+        let ServerLayer { packed, bias, .. } = &weights.layers[index];
+        let (_, product) = match &mut self.streaming {
+            Some(streaming) if streaming.0 == index => streaming,
+            other => other.insert((index, packed.start())),
+        };
         let rows = range.start / channels..range.end / channels;
         let products = self.products[index].as_deref().expect("the offline part of the step made it");
         let v = &products[range.clone()];
         // One bias per element, as dense layers have, or one per channel.
         let bias = if bias.len() == products.len() { &bias[range.clone()] } else { bias };
-        let mut y = linear::server_apply_rows(packed, bias, walk.share(step.inputs[0]), rows, v);
+        let mut y = linear::server_apply_rows(product, bias, walk.share(step.inputs[0]), rows, v);
         if let Some([lift, other_lift]) = stream.add {
             let other = &walk.share(step.inputs[1])[range];
             y.iter_mut().zip(other).for_each(|(y, other)| *y = (*y << lift).wrapping_add(other << other_lift));
@@ -124,6 +132,7 @@ impl Party for Server<'_, '_> {
             StepKind::Stream(stream) => {
                 if let Some(StreamedLinear { index, .. }) = stream.linear {
                     self.products[index] = None;
+                    self.streaming = None;
                 }
                 if let Some(layer) = stream.remask {
                     let Walk { session, shares, .. } = &mut self.walk;

@@ -2,7 +2,7 @@
 
 use super::plan::{Plan, PlanError};
 use crate::nn::graph::{Graph, Op};
-use crate::ring::{PackedWeights, encode_slice};
+use crate::ring::{PackedWeights, Words, encode_slice};
 
 /// The private part of a network: what only the server is given. Every protocol that runs on the network shares it.
 pub struct ServerWeights {
@@ -10,34 +10,9 @@ pub struct ServerWeights {
 }
 
 pub(super) struct ServerLayer {
-    pub weights: Narrow,
+    pub weights: Words,
     pub packed: PackedWeights,
     pub bias: Vec<u64>,
-}
-
-/// Ring elements in as few bytes as they need: fixed-point weights nearly always fit four.
-pub(super) enum Narrow {
-    /// All within `i32`.
-    Half(Vec<i32>),
-    /// Anything.
-    Full(Vec<u64>),
-}
-
-impl Narrow {
-    fn new(words: Vec<u64>) -> Narrow {
-        match words.iter().map(|&word| i32::try_from(word as i64)).collect() {
-            Ok(narrow) => Narrow::Half(narrow),
-            Err(_) => Narrow::Full(words),
-        }
-    }
-
-    /// The elements at full width.
-    pub fn words(&self) -> Vec<u64> {
-        match self {
-            Narrow::Half(narrow) => narrow.iter().map(|&word| i64::from(word) as u64).collect(),
-            Narrow::Full(words) => words.clone(),
-        }
-    }
 }
 
 impl ServerWeights {
@@ -63,7 +38,7 @@ impl ServerWeights {
             let words = encode("weight", weights, plan.frac_bits)?;
             Ok(ServerLayer {
                 packed: PackedWeights::pack(&linear.shape, &words),
-                weights: Narrow::new(words),
+                weights: Words::new(words),
                 bias: encode("bias", bias, linear.bias_bits)?,
             })
         };
