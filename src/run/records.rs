@@ -103,12 +103,13 @@ fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
     actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f64::max)
 }
 
-/// Latencies of every layer of one cell over its runs.
+/// Times of every layer of one cell over its runs.
 pub(super) struct CellLayers {
     names: CellNames,
     infos: Vec<LayerInfo>,
-    online: Vec<Latencies>,
-    offline: Vec<Latencies>,
+    /// By layer, then run. [`Latencies`] are for the rows only: a histogram per layer and cell would fill the memory.
+    online: Vec<Vec<Nanos>>,
+    offline: Vec<Vec<Nanos>>,
     /// Exact figures of the last run.
     costs: Vec<(LayerCost, LayerCost)>,
     /// Online time of every run, and what each layer contributes to it.
@@ -117,12 +118,12 @@ pub(super) struct CellLayers {
 
 impl CellLayers {
     pub(super) fn new(names: CellNames, infos: &[LayerInfo]) -> CellLayers {
-        let latencies = || infos.iter().map(|_| Latencies::new()).collect();
+        let times = || vec![Vec::new(); infos.len()];
         CellLayers {
             names,
             infos: infos.to_vec(),
-            online: latencies(),
-            offline: latencies(),
+            online: times(),
+            offline: times(),
             costs: Vec::new(),
             paths: Vec::new(),
         }
@@ -133,10 +134,10 @@ impl CellLayers {
     }
 
     pub(super) fn record(&mut self, measurement: &Measurement) {
-        for (latencies, costs) in
+        for (layers, costs) in
             [(&mut self.online, &measurement.online_layers), (&mut self.offline, &measurement.offline_layers)]
         {
-            latencies.iter_mut().zip(costs).for_each(|(latencies, cost)| latencies.record(cost.time));
+            layers.iter_mut().zip(costs).for_each(|(times, cost)| times.push(cost.time));
         }
         self.paths.push((measurement.phase(Phase::Online).time, measurement.online_path.clone()));
         self.costs =
@@ -163,6 +164,8 @@ impl CellLayers {
     fn row(&self, layer: usize, (online, offline): &(LayerCost, LayerCost), spent: &Spent) -> Option<LayerRecord> {
         let CellNames { scenario, model, protocol, link, .. } = self.names.clone();
         let info = &self.infos[layer];
+        let latencies = |times: &[Nanos]| times.iter().copied().collect::<Latencies>();
+        let (online_times, offline_times) = (latencies(&self.online[layer]), latencies(&self.offline[layer]));
         Some(LayerRecord {
             scenario,
             model,
@@ -172,9 +175,9 @@ impl CellLayers {
             name: info.name.clone(),
             kind: info.kind.into(),
             elements: info.elements as u64,
-            online_s_median: self.online[layer].median()?,
-            online_s_p95: self.online[layer].p95()?,
-            offline_s_median: self.offline[layer].median(),
+            online_s_median: online_times.median()?,
+            online_s_p95: online_times.p95()?,
+            offline_s_median: offline_times.median(),
             online_rounds: online.rounds.into(),
             offline_rounds: offline.rounds.into(),
             online_bytes_up: online.bytes_up,
