@@ -9,7 +9,7 @@ use longhaul::nn::secure::{Method, Query, ServerWeights, Slot, infer, lower};
 use longhaul::nn::{onnx, plain};
 use longhaul::protocol::Function;
 use longhaul::protocol::activation;
-use longhaul::run::Measurement;
+use proptest::prelude::*;
 use safetensors::SafeTensors;
 use std::path::{Path, PathBuf};
 
@@ -89,4 +89,77 @@ fn imported_networks_compute_what_pytorch_computed() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A slot for every activation: polynomials by `fused`, the rest by `relu`.
+fn slots(graph: &Graph, relu: &str) -> Vec<Slot> {
+    let slot = |function: Function| {
+        let id = if matches!(function, Function::Polynomial(_)) { "fused" } else { relu };
+        Slot { function, method: Method { entry: activation::find(id).unwrap(), settings: Default::default() } }
+    };
+    graph.functions().into_iter().map(slot).collect()
+}
+
+#[test]
+fn imported_networks_run_under_protocols() {
+    let cases = std::fs::read(folder().join("cases.safetensors")).unwrap();
+    let cases = SafeTensors::deserialize(&cases).unwrap();
+    for (file, name) in fixtures().into_iter().filter(|(file, _)| file.contains(".dynamo.")) {
+        let graph = load(&file);
+        let case = case(&cases, &name, graph.input_shape());
+        for relu in ["fss", "gmw"] {
+            // Five linear layers in a row there: more bits would leave no room in the ring.
+            let (frac_bits, tolerance) =
+                if file.starts_with("pre_activation_polynomial") { (9, 0.05) } else { (16, 0.01) };
+            let plan = lower(&graph, &slots(&graph, relu), frac_bits).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let weights = ServerWeights::encode(&graph, &plan).unwrap();
+            let link = wan();
+            let query = Query {
+                plan: &plan,
+                weights: &weights,
+                image: &case.images[0],
+                link: &link,
+                seed: Seed::from_u64(1),
+                material_bytes: 1 << 30,
+                audit: None,
+            };
+            let inference = infer(&query).unwrap_or_else(|error| panic!("{file}: {error}"));
+            assert_close(&inference.client, &case.logits[0], tolerance, &format!("{file} under {relu}"));
+        }
+    }
+}
+
+/// A copy of a fixture's bytes with some of them changed, or its end cut off.
+fn damaged(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
+    let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    let cut = prop::option::weighted(0.3, any::<prop::sample::Index>());
+    (prop::sample::select(files), changes, cut).prop_map(|(mut bytes, changes, cut)| {
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        bytes.truncate(cut.map_or(bytes.len(), |cut| cut.index(bytes.len())));
+        bytes
+    })
+}
+
+/// The fixtures' bytes; weights are most of them, so that the small ones have the most structure to damage.
+fn small_fixtures() -> Vec<Vec<u8>> {
+    let read = |(file, _): (String, String)| std::fs::read(folder().join(file)).unwrap();
+    fixtures().into_iter().map(read).filter(|bytes| bytes.len() < 6000).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn damaged_files_are_refused_or_still_networks(bytes in damaged(small_fixtures())) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("damaged.onnx");
+        std::fs::write(&path, &bytes).unwrap();
+        match onnx::load(&path) {
+            Ok(graph) => prop_assert!(graph.classes() > 0),
+            Err(error) => prop_assert!(error.to_string().contains("damaged.onnx"), "{error}"),
+        }
+    }
 }

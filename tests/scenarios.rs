@@ -23,6 +23,10 @@ fn data() -> (TempDir, SearchPath) {
     for file in [
         "models/delphi_minionn_7_approx_cifar10.safetensors",
         "models/aka_resnet20_cifar10.safetensors",
+        "models/delphi_minionn_7_approx_cifar10.onnx",
+        "models/delphi_minionn_3_approx_cifar10.onnx",
+        "models/aka_resnet20_cifar10.onnx",
+        "models/aka_resnet20_cifar10_clean.onnx",
         "cifar-10-batches-bin/test_batch.bin",
     ] {
         let path = root.path().join(file);

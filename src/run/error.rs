@@ -17,7 +17,7 @@ pub enum RunError {
         /// Its name in the scenario.
         model: String,
         /// Why.
-        error: NnError,
+        error: Box<NnError>,
     },
     /// The images cannot be read.
     #[error("input: {0}")]

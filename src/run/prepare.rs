@@ -103,7 +103,8 @@ fn pool(model: &Model, protocol: &Protocol) -> Pool {
 }
 
 fn variant(scenario: &Scenario, model: &Model, protocol: &Protocol, pool: Pool) -> Result<Variant, RunError> {
-    let graph = build(scenario, model, pool).map_err(|error| RunError::Model { model: model.name.clone(), error })?;
+    let graph = build(scenario, model, pool)
+        .map_err(|error| RunError::Model { model: model.name.clone(), error: Box::new(error) })?;
     let weights = plan(scenario, protocol, &graph).and_then(|(plan, _)| ServerWeights::encode(&graph, &plan));
     let weights = weights.map_err(|error| plan_error(model, protocol, error))?;
     Ok(Variant { pool, graph, weights })

@@ -276,6 +276,6 @@ impl<'m, 'a> Importer<'m, 'a> {
         };
         let logits = operators::logits(&mut self.network, &view, output)
             .map_err(|problem| malformed(format!("its output `{output}` {problem}")))?;
-        self.network.finish(logits)
+        self.network.finish(logits).map_err(|error| malformed(error.to_string()))
     }
 }

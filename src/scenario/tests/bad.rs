@@ -81,7 +81,10 @@ fn every_required_part_is_asked_for() {
     for (addition, expected) in [
         ("", "1:1: key name: is missing; add for example name = \"quickstart\""),
         ("name = \"x\"\n", "1:1: key model: is missing; add at least one [[model]] section"),
-        ("[[model]]\n", "2:1: key model[0].arch: is missing in this [[model]]; add for example arch = \"minionn\""),
+        (
+            "[[model]]\n",
+            "2:1: key model[0].arch: is missing in this [[model]]; add for example arch = \"minionn\", or onnx = \"model.onnx\"",
+        ),
         ("arch = \"minionn\"\n", "1:1: key protocol: is missing; add at least one [[protocol]] section"),
         ("[[protocol]]\nid = \"gc\"\n", "1:1: key link: is missing; add at least one [[link]] section"),
         ("[[link]]\n", "6:1: key link[0].name: is missing in this [[link]]; add for example name = \"wan\""),

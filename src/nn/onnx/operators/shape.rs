@@ -100,7 +100,7 @@ fn range(start: &Constant, limit: &Constant, step: &Constant) -> Result<Constant
         return Err("expected three numbers".to_string());
     };
     let count = ((to - from) / by).ceil().max(0.0);
-    if !(count < (1 << 20) as f64) {
+    if count.is_nan() || count >= f64::from(1 << 20) {
         return Err(format!("counts from {from} to {to} by {by}"));
     }
     let values = (0..count as usize).map(|i| from + by * i as f64);
