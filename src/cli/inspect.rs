@@ -60,6 +60,9 @@ struct Layer {
     /// Number of the activation slot, as scenarios count them.
     #[serde(skip_serializing_if = "Option::is_none")]
     slot: Option<usize>,
+    /// What the slot computes unless a scenario replaces it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    function: Option<String>,
 }
 
 /// One query with every slot under one protocol; polynomials of degree 4.
@@ -161,6 +164,14 @@ fn layers(graph: &Graph) -> Vec<Layer> {
             Op::Activation { slot, .. } => Some(slot),
             _ => None,
         },
+        function: match &node.op {
+            Op::Activation { function: Function::Relu, .. } => Some("relu".to_string()),
+            Op::Activation { function: Function::Relu6, .. } => Some("relu6".to_string()),
+            Op::Activation { function: Function::Polynomial(polynomial), .. } => {
+                Some(format!("polynomial, degree {}", polynomial.degree()))
+            }
+            _ => None,
+        },
     };
     graph.nodes.iter().map(layer).collect()
 }
@@ -199,12 +210,13 @@ fn show(h: usize, w: usize, c: usize) -> String {
 }
 
 fn tables(report: &Report) -> String {
-    let mut layers = list::table(&["layer", "kind", "result", "parameters", "slot"]);
+    let mut layers = list::table(&["layer", "kind", "result", "parameters", "slot", "function"]);
     for layer in &report.layers {
         let [h, w, c] = layer.shape;
         let parameters = if layer.parameters == 0 { String::new() } else { layer.parameters.to_string() };
+        let function = layer.function.clone().unwrap_or_default();
         let slot = layer.slot.map_or(String::new(), |slot| slot.to_string());
-        layers.add_row([layer.name.clone(), layer.kind.to_string(), show(h, w, c), parameters, slot]);
+        layers.add_row([layer.name.clone(), layer.kind.to_string(), show(h, w, c), parameters, slot, function]);
     }
     let mut costs =
         list::table(&["protocol", "rounds", "online up / down", "offline up / down", "dealer", "setup up / down"]);
@@ -232,7 +244,7 @@ fn tables(report: &Report) -> String {
     let refusals: String = refusals.collect();
     format!(
         "{}: {} parameters, {} activation layers, {} activations, input {}, {} classes\n{layers}\n\n\
-         Predicted for one query with one protocol in every slot (polynomials: relu-d4), from declared costs:\n{costs}{refusals}",
+         Predicted for one query with one protocol in every slot, from declared costs (polynomials: the network's own, relu-d4 for its ReLUs):\n{costs}{refusals}",
         report.model, report.parameters, report.activation_layers, report.activations, report.input, report.classes
     )
 }
