@@ -59,6 +59,8 @@ fn small_layers() -> Vec<(String, LinearShape)> {
         ("minionn/64->64@16", conv(16, 64, 64, 3, 1)),
         ("minionn/1x1-64->16@8", conv(8, 64, 16, 1, 1)),
         ("minionn/dense-1024->10", dense(1024, 10)),
+        ("vgg16/512->512@2", conv(2, 512, 512, 3, 1)),
+        ("one pixel out/512->512@1", conv(1, 512, 512, 1, 1)),
         ("vgg16/dense-4096->4096", dense(4096, 4096)),
     ];
     layers.map(|(name, shape)| (name.to_owned(), shape)).into()

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # Runs the ONNX files with trained weights on real images through the protocols that fit them, and compares every
 # prediction with the stored logits of the plaintext network. Needs LONGHAUL_DATA, a folder with
-# cifar-10-batches-bin/ and models/ (see README, "Real data"). What it prints is in results/onnx/check.txt.
+# cifar-10-batches-bin/ and models/ (see README, "Real data"). Results and what it
+# prints (check.txt) go to results/onnx, or to the folder given.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 : "${LONGHAUL_DATA:?name a folder with cifar-10-batches-bin/ and models/}"
-out=${1:-$(mktemp -d)}
+out=${1:-results/onnx}
+mkdir -p "$out"
+cargo build --release --quiet
 
 # Rows "image largest-logit-index largest-magnitude" of a .npy file of float32 with ten columns.
 argmax() {
@@ -18,8 +21,8 @@ argmax() {
 }
 
 check() { # scenario, logits
-    cargo run --release --quiet -- run "scenarios/$1.toml" --out "$out/$1" > "$out/$1.txt"
-    argmax "$LONGHAUL_DATA/models/$2" > "$out/$1.expected"
+    target/release/longhaul run "scenarios/$1.toml" --out "$out/$1" > /dev/null || return 1
+    argmax "$LONGHAUL_DATA/models/$2" > "$expected" || return 1
     awk -F, -v scenario="$1" '
         FNR == NR { split($0, row, " "); expected[row[1]] = row[2]; magnitude[row[1]] = row[3]; next }
         FNR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
@@ -41,12 +44,18 @@ check() { # scenario, logits
                 if (agreed[name] < 100) failed = 1
             }
             exit failed
-        }' "$out/$1.expected" "$out/$1/runs.csv"
+        }' "$expected" "$out/$1/runs.csv"
 }
 
-failures=0
-check onnx-minionn delphi_minionn_7_approx_cifar10_logits_test.npy || failures=1
-check onnx-minionn-hybrid delphi_minionn_3_approx_cifar10_logits_test.npy || failures=1
-check onnx-resnet20-clean aka_resnet20_cifar10_logits_test.npy || failures=1
-check onnx-resnet20 aka_resnet20_cifar10_logits_test.npy || failures=1
-exit $failures
+all() {
+    local failures=0
+    check onnx-minionn delphi_minionn_7_approx_cifar10_logits_test.npy || failures=1
+    check onnx-minionn-hybrid delphi_minionn_3_approx_cifar10_logits_test.npy || failures=1
+    check onnx-resnet20-clean aka_resnet20_cifar10_logits_test.npy || failures=1
+    check onnx-resnet20 aka_resnet20_cifar10_logits_test.npy || failures=1
+    return $failures
+}
+
+expected=$(mktemp)
+trap 'rm -f "$expected"' EXIT
+all | tee "$out/check.txt"

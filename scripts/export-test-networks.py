@@ -223,6 +223,30 @@ def polynomial_styles():
     return nn.Sequential(*layers, nn.AvgPool2d(4), nn.Flatten(), nn.Linear(27, 5))
 
 
+class Powers(nn.Module):
+    """The sum of c[i] x**i, from x**0 on."""
+
+    def __init__(self, *coefficients):
+        super().__init__()
+        self.coefficients = nn.Parameter(torch.tensor(coefficients))
+
+    def forward(self, x):
+        return sum(c * x**i for i, c in enumerate(self.coefficients))
+
+
+@network()
+def sum_of_powers():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3), Powers(0.1, 0.5, 0.2), nn.Conv2d(4, 4, 3), nn.BatchNorm2d(4), Powers(0.2, 0.4, 0.1, 0.01, 0.001),
+        nn.Flatten(), nn.Linear(256, 5))
+
+
+@network()
+def weight_normed():
+    conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))
+    return nn.Sequential(conv, nn.ReLU(), nn.Flatten(), nn.Linear(400, 5))
+
+
 @network()
 def hybrid():
     return nn.Sequential(
@@ -385,11 +409,12 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=pathlib.Path(__file__).parent.parent / "tests" / "onnx")
     parser.add_argument("names", nargs="*")
     args = parser.parse_args()
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     warnings.filterwarnings("ignore")
     args.out.mkdir(parents=True, exist_ok=True)
-    cases, failed = {}, []
+    stored = args.out / "cases.safetensors"
+    cases, failed = load_file(stored) if args.names and stored.exists() else {}, []
     for name in args.names or NETWORKS:
         try:
             images, logits = export(name, args.out)
@@ -400,7 +425,7 @@ def main():
         cases["images." + "x".join(map(str, images.shape[1:]))] = images.contiguous()
         cases[f"{name}.logits"] = logits.contiguous()
         print(name, flush=True)
-    save_file(cases, str(args.out / "cases.safetensors"))
+    save_file(cases, str(stored))
     sys.exit(1 if failed else 0)
 
 

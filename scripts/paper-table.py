@@ -306,7 +306,8 @@ Offline and online together, how many times as long the exact ReLU takes (`fss`,
     text += """
 *rounds* are one-way messages in sequence; *up* is client to server. *offline* bytes are those between the parties, *dealer* those
 to both parties. *agree* counts runs with the prediction of the plaintext network that has the same activations; a network with
-random weights may leave the range in which `espn` and its kin are exact (*wraps*: some activations did).
+random weights may leave the range in which `espn` and its kin are exact (*wraps*: some activations did, and so is everything
+wrong that depends on them).
 """
     (results / "table.md").write_text(text)
     head, found, rest = readme.read_text().partition(START)

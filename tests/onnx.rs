@@ -129,6 +129,69 @@ fn imported_networks_run_under_protocols() {
     }
 }
 
+/// `plain_cnn` with another operator in place of an activation, of a name of the same length.
+fn with_operator(name: &str) -> Vec<u8> {
+    let mut bytes = std::fs::read(folder().join("plain_cnn.script.onnx")).unwrap();
+    let at = bytes.windows(6).position(|window| window == [b"\x22\x04", &b"Relu"[..]].concat()).unwrap();
+    bytes[at + 2..at + 6].copy_from_slice(name.as_bytes());
+    bytes
+}
+
+#[test]
+fn an_operator_that_cannot_be_had_is_named_with_its_node_and_a_remedy() {
+    for (operator, remedy) in [
+        ("Gelu", "activations are ReLU, ReLU6 (or Clip) and polynomials of degree up to 8"),
+        ("Tanh", "activations are ReLU, ReLU6 (or Clip) and polynomials of degree up to 8"),
+        ("TopK", "the client learns the logits and does the rest itself"),
+        ("LSTM", "is no operator that longhaul knows; known: Add, AveragePool"),
+        ("Loop", "control flow cannot depend on the image"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("other.onnx");
+        std::fs::write(&path, with_operator(operator)).unwrap();
+        let error = onnx::load(&path).unwrap_err().to_string();
+        for part in ["other.onnx: node `/", &format!("({operator}): "), remedy] {
+            assert!(error.contains(part), "{error}: no `{part}`");
+        }
+    }
+}
+
+#[test]
+fn external_weights_come_from_beside_the_file_only() {
+    const NAME: &str = "external_data.dynamo.onnx.data";
+    let model = std::fs::read(folder().join("external_data.dynamo.onnx")).unwrap();
+    let data = std::fs::read(folder().join(NAME)).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let inner = root.path().join("inner");
+    std::fs::create_dir(&inner).unwrap();
+    let path = inner.join("model.onnx");
+    // Another location of the same length, so that the rest of the file stays as it is.
+    let load = |location: &str| {
+        let mut model = model.clone();
+        while let Some(at) = model.windows(NAME.len()).position(|window| window == NAME.as_bytes()) {
+            assert_eq!(location.len(), NAME.len());
+            model[at..at + NAME.len()].copy_from_slice(location.as_bytes());
+            if location == NAME {
+                break;
+            }
+        }
+        std::fs::write(&path, &model).unwrap();
+        onnx::load(&path).map(|graph| graph.classes()).map_err(|error| error.to_string())
+    };
+    std::fs::write(inner.join(NAME), &data).unwrap();
+    assert_eq!(load(NAME), Ok(5));
+    // What the other locations name exists, too.
+    let above = format!("../{}", &NAME[3..]);
+    std::fs::write(inner.join(&above), &data).unwrap();
+    assert!(load(&above).unwrap_err().contains(&above));
+    let absolute = format!("/{}", &NAME[1..]);
+    assert!(load(&absolute).unwrap_err().contains(&absolute));
+    let missing = NAME.replace("external", "exterior");
+    assert!(load(&missing).unwrap_err().contains(&missing));
+    std::fs::write(inner.join(NAME), &data[..data.len() / 2]).unwrap();
+    assert!(load(NAME).unwrap_err().contains(NAME));
+}
+
 /// A copy of a fixture's bytes with some of them changed, or its end cut off.
 fn damaged(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);

@@ -43,7 +43,7 @@ pub enum Words {
 
 /// Used as often as this, a weight's bytes are read faster than its multiplications run, and widening it costs more (8 %
 /// of the time) than it saves.
-const WIDENING_PAYS: usize = 32;
+const WIDENING_PAYS: usize = 24;
 
 /// Part of [`Words`].
 #[derive(Clone, Copy)]

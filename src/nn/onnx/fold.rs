@@ -107,7 +107,12 @@ pub(super) fn unary(operator: &str, a: &Constant) -> Option<Constant> {
         "Tanh" => f64::tanh,
         _ => return None,
     };
-    Some(Constant::floats(a.dims.clone(), a.numbers().map(|x| f(x) as f32).collect()))
+    Some(each(a, f))
+}
+
+/// A function of every element of a known tensor.
+pub(super) fn each(a: &Constant, f: fn(f64) -> f64) -> Constant {
+    Constant::floats(a.dims.clone(), a.numbers().map(|x| f(x) as f32).collect())
 }
 
 /// `condition ? a : b`.

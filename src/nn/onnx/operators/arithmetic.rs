@@ -151,8 +151,8 @@ fn multiply(network: &mut Network, a: &View, b: &View, name: &str) -> Result<Vie
     let (a, b) = (polynomial(network, a, name)?, polynomial(network, b, name)?);
     let (true, Content::Polynomial(p), Content::Polynomial(q)) = (a.same_elements(&b), &a.content, &b.content) else {
         return Err(
-            "multiplies two different tensors that depend on the image; only polynomials of one tensor can be \
-                    computed (no gates, attention or squeeze-and-excitation)"
+            "multiplies two different tensors that depend on the image; an activation is a polynomial of one tensor with the \
+             same coefficients for all channels (no gates, attention or squeeze-and-excitation)"
                 .to_string(),
         );
     };
@@ -164,14 +164,17 @@ pub(super) fn pow(context: &mut Context<'_, '_>) -> Result<View, String> {
     let name = context.name();
     let view = context.view(0)?;
     let exponent = context.constant(1, "the exponent")?;
-    let known = exponent.uniform().filter(|&e| (1.0..=Polynomial::MAX_DEGREE as f64).contains(&e) && e.fract() == 0.0);
+    let known = exponent.uniform().filter(|&e| (0.0..=Polynomial::MAX_DEGREE as f64).contains(&e) && e.fract() == 0.0);
     let Some(exponent) = known else {
         let shown: Vec<f64> = exponent.numbers().take(4).collect();
         return Err(format!(
-            "has the exponent {shown:?}, expected one whole number from 1 to {}",
+            "has the exponent {shown:?}, expected one whole number from 0 to {}",
             Polynomial::MAX_DEGREE
         ));
     };
+    if exponent == 0.0 {
+        return Ok(view.with_content(Content::Polynomial(vec![1.0, 0.0])));
+    }
     let view = polynomial(context.network, &view, &name)?;
     let Content::Polynomial(base) = &view.content else { unreachable!("just made one") };
     let mut power = base.clone();

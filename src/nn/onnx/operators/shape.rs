@@ -34,7 +34,7 @@ pub(super) fn known(context: &Context<'_, '_>) -> Option<Outputs> {
         ([a, b], operator) if let Some(result) = fold::binary(operator, a, b) => one(result),
         ([condition, a, b], "Where") => one(fold::choose(condition, a, b)),
         ([start, limit, step], "Range") => one(range(start, limit, step)),
-        ([a, ..], operator @ ("ReduceProd" | "ReduceSum" | "ReduceMean" | "ReduceMax" | "ReduceMin")) => {
+        ([a, ..], operator @ ("ReduceProd" | "ReduceSum" | "ReduceL2" | "ReduceMean" | "ReduceMax" | "ReduceMin")) => {
             one(reduced(context, operator, a))
         }
         ([], operator) if !SUPPORTED.contains(&operator) => Some(Err("makes values from nothing".to_string())),
@@ -118,7 +118,12 @@ fn reduced(context: &Context<'_, '_>, operator: &str, constant: &Constant) -> Re
         "ReduceMin" => f64::min,
         _ => |x, y| x + y,
     };
-    let result = fold::reduce(constant, &axes, operator == "ReduceMean", f)?;
+    let square = |x: f64| x * x;
+    let result = match operator {
+        "ReduceL2" => fold::reduce(&fold::each(constant, square), &axes, false, f)
+            .map(|squares| fold::each(&squares, f64::sqrt))?,
+        _ => fold::reduce(constant, &axes, operator == "ReduceMean", f)?,
+    };
     Ok(result.with_dims(reduced_dims(&constant.dims, &axes, context.node.flag("keepdims", true))))
 }
 
