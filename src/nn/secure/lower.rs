@@ -3,8 +3,9 @@
 //! * A tensor that a linear layer reads is re-masked right after it is made (the client sends `x_c - r`),
 //!   once however many layers read it, and every reader uses the re-masked sharing. So the client's share
 //!   of each tensor is `known` offline wherever a protocol needs it, across residual additions too.
-//! * Every value has its own number of fractional bits: a linear layer adds `f`, average pooling over a
-//!   power of two only moves the point, an addition lifts the coarser operand, an activation truncates.
+//! * Every value has its own number of fractional bits: a linear layer adds `f`, an addition lifts the coarser operand, an
+//!   activation truncates. An average pool sums and moves the point by the power of two that is at least its divisor; what
+//!   is left of the division, a factor below 2, goes into the weights of the linear layers that read it.
 
 use super::local::LocalOp;
 use super::plan::{LayerInfo, Method, Plan, PlanError, PlannedLinear, Slot, Step, StepKind, Value, ValueId};
@@ -51,6 +52,8 @@ pub(super) struct Lowering<'a> {
     value_of: Vec<ValueId>,
     /// First linear node that reads a node, through views.
     linear_reader: Vec<Option<usize>>,
+    /// Whether all that read a node, through views, are linear layers.
+    only_linear: Vec<bool>,
 }
 
 impl<'a> Lowering<'a> {
@@ -77,6 +80,15 @@ impl<'a> Lowering<'a> {
                 linear_reader[input] = reader.or(linear_reader[input]);
             }
         }
+        let mut only_linear = vec![false; graph.nodes.len()];
+        for (id, users) in graph.users().iter().enumerate().rev() {
+            let linear = |&user: &usize| match graph.nodes[user].op {
+                Op::Linear { .. } => true,
+                Op::Flatten => only_linear[user],
+                _ => false,
+            };
+            only_linear[id] = !users.is_empty() && users.iter().all(linear);
+        }
         let plan = Plan {
             frac_bits,
             layers,
@@ -86,7 +98,7 @@ impl<'a> Lowering<'a> {
             values: Vec::new(),
             steps: Vec::new(),
         };
-        Lowering { graph, slots, plan, value_of: Vec::new(), linear_reader }
+        Lowering { graph, slots, plan, value_of: Vec::new(), linear_reader, only_linear }
     }
 
     pub(super) fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
@@ -154,7 +166,8 @@ impl<'a> Lowering<'a> {
 
     fn linear(&mut self, id: usize, input: ValueId, shape: LinearShape) -> Result<ValueId, PlanError> {
         let bits = self.checked_bits(id, self.plan.values[input].bits + self.plan.frac_bits)?;
-        self.plan.linears.push(PlannedLinear { shape, node: id, bias_bits: bits });
+        let weight_scale = self.left_of_division(self.graph.nodes[id].inputs[0]);
+        self.plan.linears.push(PlannedLinear { shape, node: id, bias_bits: bits, weight_scale });
         let index = self.plan.linears.len() - 1;
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: true };
         Ok(self.push(StepKind::Linear { index }, vec![input], id, output))
@@ -215,8 +228,29 @@ impl<'a> Lowering<'a> {
         self.plan.methods.iter().position(|known| *known == method).expect("the slots' methods are all there")
     }
 
-    /// Sum over windows; a divisor that is a power of two moves the point, another one becomes a constant
-    /// factor with `frac_bits` more fractional bits.
+    /// The divisor of an average pool that all its windows have.
+    fn divisor(&self, id: usize) -> Option<usize> {
+        match self.graph.nodes[id].op {
+            Op::AvgPool { kernel, .. } => Some(kernel * kernel),
+            Op::GlobalAvgPool => {
+                let TensorShape { h, w, .. } = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
+                Some(h * w)
+            }
+            _ => None,
+        }
+    }
+
+    /// The factor that linear layers reading node `id` have to take into their weights.
+    fn left_of_division(&self, id: usize) -> f64 {
+        match (&self.graph.nodes[id].op, self.divisor(id)) {
+            (Op::Flatten, _) => self.left_of_division(self.graph.nodes[id].inputs[0]),
+            (_, Some(divisor)) if self.only_linear[id] => divisor.next_power_of_two() as f64 / divisor as f64,
+            _ => 1.0,
+        }
+    }
+
+    /// Sum over windows. The point moves by the power of two that is at least the divisor, and linear layers take the rest
+    /// of the division; if others read the result, it becomes a constant factor with `frac_bits` more fractional bits.
     fn sum_pool(
         &mut self,
         id: usize,
@@ -225,9 +259,9 @@ impl<'a> Lowering<'a> {
         (stride, padding): (usize, usize),
     ) -> Result<ValueId, PlanError> {
         let from = self.plan.values[input];
-        let divisor = kernel.0 * kernel.1;
-        let (factor, more_bits) = if divisor.is_power_of_two() {
-            (1, divisor.trailing_zeros())
+        let divisor = self.divisor(id).expect("an average pool has a divisor");
+        let (factor, more_bits) = if divisor.is_power_of_two() || self.only_linear[id] {
+            (1, divisor.next_power_of_two().trailing_zeros())
         } else {
             (((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64, self.plan.frac_bits)
         };

@@ -187,6 +187,8 @@ pub(super) struct PlannedLinear {
     pub node: NodeId,
     /// Fractional bits of its result and bias.
     pub bias_bits: u32,
+    /// What its weights are multiplied with: what an average pool before it leaves of its divisor.
+    pub weight_scale: f64,
 }
 
 /// The public part: shapes and scales, no weights. All three parties walk it.

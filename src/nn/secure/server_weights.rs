@@ -26,8 +26,9 @@ impl ServerWeights {
             let Op::Linear { weights, bias, .. } = &node.op else {
                 unreachable!("the plan was made of this graph, whose node {} is linear", node.name)
             };
-            let encode = |what, values: &[f32], bits| {
-                encode_slice(&widened(values), bits).map_err(|index| PlanError::Range {
+            let encode = |what, values: &[f32], scale: f64, bits| {
+                let values64: Vec<f64> = values.iter().map(|&value| f64::from(value) * scale).collect();
+                encode_slice(&values64, bits).map_err(|index| PlanError::Range {
                     node: node.name.clone(),
                     what,
                     index,
@@ -35,17 +36,13 @@ impl ServerWeights {
                     bits,
                 })
             };
-            let words = encode("weight", weights, plan.frac_bits)?;
+            let words = encode("weight", weights, linear.weight_scale, plan.frac_bits)?;
             Ok(ServerLayer {
                 packed: PackedWeights::pack(&linear.shape, &words),
                 weights: Words::new(words),
-                bias: encode("bias", bias, linear.bias_bits)?,
+                bias: encode("bias", bias, 1.0, linear.bias_bits)?,
             })
         };
         Ok(ServerWeights { layers: plan.linears.iter().map(layer).collect::<Result<_, _>>()? })
     }
-}
-
-fn widened(values: &[f32]) -> Vec<f64> {
-    values.iter().map(|&value| f64::from(value)).collect()
 }
