@@ -425,6 +425,30 @@ fn pooling_network() -> Graph {
     builder.finish().unwrap()
 }
 
+/// Averages of nine pixels that two linear layers read, that a linear layer and an addition read, and of 25 before the
+/// last layer: the linear layers take what is left of the division.
+fn dividing_network() -> Graph {
+    let mut builder = GraphBuilder::new(TensorShape { h: 15, w: 15, c: 3 });
+    let input = builder.input();
+    let stem = builder.push("stem", conv(builder.shape(input), 4, 3, 1, 1), &[input]).unwrap();
+    let x = builder.activation("act0", stem).unwrap();
+    let pool = Op::AvgPool { kernel: 3, stride: 3, padding: 0 };
+    let pooled = builder.push("pool of two readers", pool.clone(), &[x]).unwrap();
+    let main = builder.push("conv1", conv(builder.shape(pooled), 6, 3, 1, 1), &[pooled]).unwrap();
+    let shortcut = builder.push("projection", conv(builder.shape(pooled), 6, 1, 1, 0), &[pooled]).unwrap();
+    let sum = builder.push("sum", Op::Add, &[main, shortcut]).unwrap();
+    let y = builder.activation("act1", sum).unwrap();
+    let same = Op::AvgPool { kernel: 3, stride: 1, padding: 1 };
+    let smooth = builder.push("pool of mixed readers", same, &[y]).unwrap();
+    let branch = builder.push("conv2", conv(builder.shape(smooth), 6, 1, 1, 0), &[smooth]).unwrap();
+    let sum = builder.push("sum with pool", Op::Add, &[branch, smooth]).unwrap();
+    let z = builder.activation("act2", sum).unwrap();
+    let pooled = builder.push("global", Op::GlobalAvgPool, &[z]).unwrap();
+    let flat = builder.push("flat", Op::Flatten, &[pooled]).unwrap();
+    builder.push("fc", linear(LinearShape::Dense { inputs: 6, outputs: 5 }), &[flat]).unwrap();
+    builder.finish().unwrap()
+}
+
 /// Max pooling of the image with padding, of pre-activations, of activations, and with odd and large windows.
 fn max_pooling_network() -> Graph {
     let mut builder = GraphBuilder::new(TensorShape { h: 15, w: 14, c: 3 });
@@ -488,7 +512,9 @@ fn polynomials_cannot_pool_by_maximum() {
 
 #[test]
 fn graphs_of_other_shapes_agree_with_plaintext() {
-    for (name, graph) in [("residual", small_residual_network()), ("pooling", pooling_network())] {
+    let graphs =
+        [("residual", small_residual_network()), ("pooling", pooling_network()), ("dividing", dividing_network())];
+    for (name, graph) in graphs {
         for entry in PROTOCOLS {
             for image in random_images(graph.input_shape(), 5, 3) {
                 let (_, measured) = execute(&graph, entry, &image.pixels, 2, &wan(), 1 << 30);
