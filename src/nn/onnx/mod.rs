@@ -1,9 +1,9 @@
 //! Networks from ONNX files, as PyTorch's two exporters write them.
 //!
-//! The file is executed symbolically. A tensor is either known ([`constant`]) or a [`view`]: elements of the result of
-//! one node of the network, moved about, and a polynomial or an affine function of each. Most operators only change the
-//! view, whatever the exporter made of reshaping, padding, slicing or of a polynomial activation; a node is added where
-//! something is computed:
+//! The file is executed symbolically. A tensor is either known (`constant.rs`) or a view (`view.rs`): elements of the
+//! result of one node of the network, moved about, and a polynomial or an affine function of each. Most operators only
+//! change the view, whatever the exporter made of reshaping, padding, slicing or of a polynomial activation; a node is
+//! added where something is computed:
 //!
 //! * a polynomial of degree 2 or more becomes one activation when anything else reads it, however it was written;
 //! * scales and shifts (batch norm, input normalisation) go into the weights of the linear layer before, or after; only
