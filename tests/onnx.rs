@@ -192,6 +192,16 @@ fn external_weights_come_from_beside_the_file_only() {
     assert!(load(NAME).unwrap_err().contains(NAME));
 }
 
+/// Damaged files that once made the importer panic.
+#[test]
+fn files_that_were_once_too_much_are_refused() {
+    for entry in std::fs::read_dir(folder().join("damaged")).unwrap() {
+        let path = entry.unwrap().path();
+        let error = onnx::load(&path).expect_err("damaged").to_string();
+        assert!(error.contains("node `"), "{error}");
+    }
+}
+
 /// A copy of a fixture's bytes with some of them changed, or its end cut off.
 fn damaged(files: Vec<Vec<u8>>) -> impl Strategy<Value = Vec<u8>> {
     let changes = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);

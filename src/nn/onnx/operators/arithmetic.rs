@@ -10,9 +10,13 @@ use crate::nn::onnx::view::{Content, View, product, sum};
 use crate::protocol::Polynomial;
 
 /// `Add`, `Sub`, `Mul`, `Div`, and `Sum` and `Mean` of any number.
-pub(super) fn combine(context: &mut Context<'_, '_>) -> Result<View, String> {
+pub(super) fn combine(context: &mut Context<'_, '_>) -> Result<Value, String> {
     let (operator, name) = (context.node.operator, context.name());
-    let operator = if matches!(operator, "Sum" | "Mean") { "Add" } else { operator };
+    let any_number = matches!(operator, "Sum" | "Mean");
+    if !any_number && context.inputs.len() != 2 {
+        return Err(format!("has {} inputs, expected 2", context.inputs.len()));
+    }
+    let operator = if any_number { "Add" } else { operator };
     let mut result = context.input(0)?.clone();
     for index in 1..context.inputs.len() {
         let next = context.input(index)?.clone();
@@ -22,10 +26,7 @@ pub(super) fn combine(context: &mut Context<'_, '_>) -> Result<View, String> {
         let count = Constant::floats(vec![], vec![context.inputs.len() as f32]);
         result = two(context.network, "Div", &result, &Value::Constant(count), &name)?;
     }
-    match result {
-        Value::View(view) => Ok(view),
-        Value::Constant(_) => unreachable!("one operand depends on the image"),
-    }
+    Ok(result)
 }
 
 fn two(network: &mut Network, operator: &str, a: &Value, b: &Value, name: &str) -> Result<Value, String> {

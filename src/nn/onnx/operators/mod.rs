@@ -81,7 +81,7 @@ pub(super) fn apply(context: &mut Context<'_, '_>) -> Outputs {
         "Relu" => one(activation::relu(context)),
         "Clip" => one(activation::clip(context)),
         "Max" | "Min" => one(activation::bound(context)),
-        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" => one(arithmetic::combine(context)),
+        "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean" => arithmetic::combine(context).map(|value| vec![value]),
         "Pow" => one(arithmetic::pow(context)),
         "Neg" => one(arithmetic::neg(context)),
         "AveragePool" | "GlobalAveragePool" => one(pool::average(context)),
