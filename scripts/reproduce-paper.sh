@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The published comparison: runs the scenarios of scenarios/paper/ one after another and writes results/paper/table.md and
-# README's table from their results. All of it takes about an hour and a half on one core.
+# README's table from their results. All of it takes about an hour; one core is enough.
 #
 #     scripts/reproduce-paper.sh [cifar10|cifar100|imagenet|table]...   default: all three; table: only write the tables
 set -euo pipefail
