@@ -94,7 +94,7 @@ impl Constant {
         let external;
         let raw = match (tensor.is_external, tensor.raw) {
             (true, _) => {
-                external = read_external(&tensor.external, beside)?;
+                external = read_external(&tensor.external, beside, count)?;
                 Some(external.as_slice())
             }
             (false, raw) => raw,
@@ -119,7 +119,8 @@ pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
         .ok_or_else(|| format!("has shape {dims:?}, more than the {MAX_ELEMENTS} elements that longhaul takes"))
 }
 
-fn read_external(entries: &[(&str, &str)], beside: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a tensor of `count` elements in a file beside the model.
+fn read_external(entries: &[(&str, &str)], beside: &Path, count: usize) -> Result<Vec<u8>, String> {
     let entry = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
     let location = entry("location").ok_or("has external data without a location")?;
     let path = Path::new(location);
@@ -131,9 +132,14 @@ fn read_external(entries: &[(&str, &str)], beside: &Path) -> Result<Vec<u8>, Str
         Some(text) => text.parse::<u64>().map(Some).map_err(|_| format!("has external data with {key} \"{text}\"")),
     };
     let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
-    let path = beside.join(path);
+    let folder = if beside.as_os_str().is_empty() { Path::new(".") } else { beside };
+    let path = folder.join(path);
     let failed = |error: std::io::Error| format!("has its data in {}, which cannot be read: {error}", path.display());
-    let mut file = File::open(&path).map_err(failed)?;
+    let real = path.canonicalize().map_err(failed)?;
+    if !real.starts_with(folder.canonicalize().map_err(failed)?) || !real.is_file() {
+        return Err(format!("has its data in {}, which is no file beside the .onnx file", path.display()));
+    }
+    let mut file = File::open(&real).map_err(failed)?;
     let total = file.metadata().map_err(failed)?.len();
     let length = length.unwrap_or(total.saturating_sub(offset));
     if offset.checked_add(length).is_none_or(|end| end > total) {
@@ -142,6 +148,9 @@ fn read_external(entries: &[(&str, &str)], beside: &Path) -> Result<Vec<u8>, Str
             path.display(),
             offset.saturating_add(length)
         ));
+    }
+    if length > 8 * count as u64 {
+        return Err(format!("has its data in {}, {length} bytes, too many for {count} values", path.display()));
     }
     file.seek(SeekFrom::Start(offset)).map_err(failed)?;
     let mut bytes = Vec::new();

@@ -75,6 +75,7 @@ impl Rearrangement {
             return Ok(None);
         }
         let missing = to.len().checked_sub(from.len()).ok_or_else(|| misfit(from, to))?;
+        elements(to)?;
         let full: Vec<usize> = std::iter::repeat_n(1, missing).chain(from.iter().copied()).collect();
         let mut positions = Vec::with_capacity(to.len());
         for (&from_dim, &to_dim) in full.iter().zip(to) {

@@ -20,6 +20,9 @@ pub(super) const MAX_WEIGHTS: usize = 1 << 28;
 /// A graph under construction.
 pub(super) struct Network {
     nodes: Vec<Node>,
+    /// Of every node: whether its values have more fractional bits than an activation's, whose truncation needs some to
+    /// remove.
+    spare_bits: Vec<bool>,
     names: HashSet<String>,
     activations: Vec<(NodeId, Function, NodeId)>,
     rearranged: HashMap<(NodeId, TensorShape, Rc<Vec<u32>>), NodeId>,
@@ -33,6 +36,7 @@ impl Network {
         let input = Node { name: "input".to_string(), op: Op::Input, inputs: Vec::new(), shape: input };
         Network {
             nodes: vec![input],
+            spare_bits: vec![false],
             names: HashSet::from(["input".to_string()]),
             activations: Vec::new(),
             rearranged: HashMap::new(),
@@ -62,6 +66,11 @@ impl Network {
             .find(|name| !self.names.contains(name))
             .expect("the numbers never end");
         self.names.insert(name.clone());
+        self.spare_bits.push(match op {
+            Op::Linear { .. } => true,
+            Op::Activation { .. } => false,
+            _ => inputs.iter().any(|&input| self.spare_bits[input]),
+        });
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), shape });
         Ok(self.nodes.len() - 1)
     }
@@ -97,7 +106,7 @@ impl Network {
         let node = match known {
             Some((_, _, node)) => *node,
             None => {
-                let input = if self.has_spare_bits(view.base) { view.base } else { self.copied(view.base, name)? };
+                let input = if self.spare_bits[view.base] { view.base } else { self.copied(view.base, name)? };
                 let node = self.push(name, Op::Activation { slot: 0, function: function.clone() }, &[input])?;
                 self.activations.push((view.base, function, node));
                 node
@@ -114,16 +123,6 @@ impl Network {
                 self.is_rectified(self.nodes[node].inputs[0])
             }
             _ => false,
-        }
-    }
-
-    /// Whether the values have more fractional bits than an activation's: its truncation needs some to remove.
-    fn has_spare_bits(&self, node: NodeId) -> bool {
-        let Node { op, inputs, .. } = &self.nodes[node];
-        match op {
-            Op::Linear { .. } => true,
-            Op::Input | Op::Activation { .. } => false,
-            _ => inputs.iter().any(|&input| self.has_spare_bits(input)),
         }
     }
 

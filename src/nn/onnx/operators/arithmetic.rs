@@ -192,10 +192,10 @@ pub(super) fn neg(context: &mut Context<'_, '_>) -> Result<View, String> {
 
 pub(super) fn batch_norm(context: &mut Context<'_, '_>) -> Result<View, String> {
     let (name, view) = (context.name(), context.view(0)?);
-    if context.node.flag("training_mode", false) {
-        return Err(
-            "attribute training_mode = 1: it normalises by the batch; export the network in eval mode".to_string()
-        );
+    // Before opset 14 only the further outputs say so.
+    let statistics = context.node.outputs.iter().skip(1).any(|output| !output.is_empty());
+    if statistics || context.node.flag("training_mode", false) {
+        return Err("it is in training mode: it normalises by the batch; export the network in eval mode".to_string());
     }
     let Some(&channels) = view.dims.get(1) else {
         return Err(format!("works on a tensor of shape {:?}, expected one with channels", view.dims));

@@ -55,7 +55,8 @@ fn dense_kernels(
 ) -> Result<Kernels, String> {
     let (out_c, taps_h, taps_w) = (weights.dims[0], weights.dims[2], weights.dims[3]);
     let groups = usize::try_from(node.int("group", 1)).unwrap_or(0);
-    if groups == 0 || per_group == 0 || groups * per_group != in_c || out_c % groups != 0 || out_c == 0 {
+    if groups == 0 || per_group == 0 || groups.checked_mul(per_group) != Some(in_c) || out_c % groups != 0 || out_c == 0
+    {
         return Err(format!("has {groups} groups and weights of shape {:?} for {in_c} channels", weights.dims));
     }
     let size = [(taps_h - 1) * dilation[0] + 1, (taps_w - 1) * dilation[1] + 1];

@@ -125,7 +125,8 @@ fn refusal(operator: &str) -> String {
 /// # Errors
 /// Why there is none.
 pub(super) fn logits(network: &mut Network, view: &View, name: &str) -> Result<NodeId, String> {
-    if view.dims.iter().skip(1).product::<usize>() != view.len() {
+    let batch_dims = usize::from(view.dims.len() > 1);
+    if view.dims.iter().skip(batch_dims).product::<usize>() != view.len() {
         return Err(format!("has shape {:?}, expected [1, classes]", view.dims));
     }
     let plain = network.plain(view, name)?;

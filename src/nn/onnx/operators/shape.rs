@@ -210,7 +210,10 @@ fn reshaped(context: &Context<'_, '_>, dims: &[usize], count: usize) -> Result<V
         *first = 1;
         fill(&asked)
     };
-    fill(&asked).or_else(of_one).ok_or_else(|| format!("reshapes {dims:?} to {asked:?}"))
+    // The one image's own batch of one stands in place of it, before anything else could fill it.
+    let of_image = matches!(context.input(0)?, Value::View(_)) && dims.first() == Some(&1);
+    let new = if of_image { of_one().or_else(|| fill(&asked)) } else { fill(&asked).or_else(of_one) };
+    new.ok_or_else(|| format!("reshapes {dims:?} to {asked:?}"))
 }
 
 /// Operators that move elements of one operand.
@@ -236,6 +239,9 @@ pub(super) fn rearrange(context: &mut Context<'_, '_>) -> Outputs {
             if times.len() != dims.len() || times.iter().any(|&times| times > 1 << 16) {
                 return Err(format!("repeats {times:?} times a tensor of shape {dims:?}"));
             }
+            let tiled: Option<Vec<usize>> =
+                dims.iter().zip(&times).map(|(dim, times)| dim.checked_mul(*times)).collect();
+            elements(&tiled.ok_or_else(|| format!("repeats {times:?} times a tensor of shape {dims:?}"))?)?;
             let positions = |(&dim, &times): (&usize, &usize)| (0..dim * times).map(|at| Some(at % dim)).collect();
             vec![Rearrangement::along_axes(&dims, &dims.iter().zip(&times).map(positions).collect::<Vec<_>>())?]
         }
@@ -337,15 +343,16 @@ fn gathered(context: &Context<'_, '_>, dims: &[usize]) -> Result<Rearrangement, 
     let at = axis(context.node.int("axis", 0), dims.len())?;
     let indices = context.constant(1, "the indices")?;
     let values = indices.as_ints().ok_or("has indices that are no integers")?;
-    if indices.dims.len() > 1 {
-        return Err(format!("has indices of shape {:?}, expected one number or a list", indices.dims));
-    }
     let positions = values.iter().map(|&index| {
         let counted = if index < 0 { index.saturating_add(dims[at] as i64) } else { index };
         let found = usize::try_from(counted).ok().filter(|&index| index < dims[at]);
         found.map(Some).ok_or_else(|| format!("takes index {index} of axis {at} of shape {dims:?}"))
     });
-    Rearrangement::along(dims, at, positions.collect::<Result<_, _>>()?)
+    let mut by = Rearrangement::along(dims, at, positions.collect::<Result<_, _>>()?)?;
+    if indices.dims.len() > 1 {
+        by.dims = [&dims[..at], &indices.dims[..], &dims[at + 1..]].concat();
+    }
+    Ok(by)
 }
 
 /// `DepthToSpace` and `SpaceToDepth`.
@@ -414,7 +421,7 @@ pub(super) fn pad(context: &mut Context<'_, '_>) -> Result<Value, String> {
 fn padded(dim: usize, before: i64, after: i64, mode: &str) -> Result<Vec<Option<usize>>, String> {
     const MOST: i64 = 1 << 16;
     let size = dim as i64;
-    if before.abs() > MOST || after.abs() > MOST || size + before + after < 0 {
+    if !(-MOST..=MOST).contains(&before) || !(-MOST..=MOST).contains(&after) || size + before + after < 0 {
         return Err(format!("pads {dim} by {before} and {after}"));
     }
     let position = |at: i64| match mode {
