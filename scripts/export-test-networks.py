@@ -242,6 +242,13 @@ def sum_of_powers():
 
 
 @network()
+def batch_norm_of_a_vector():
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, 2), nn.ReLU(), nn.Flatten(), nn.BatchNorm1d(100), nn.ReLU(), nn.Linear(100, 8),
+        nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 5))
+
+
+@network()
 def weight_normed():
     conv = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))
     return nn.Sequential(conv, nn.ReLU(), nn.Flatten(), nn.Linear(400, 5))

@@ -89,6 +89,13 @@ impl Network {
         let TensorShape { h, w, .. } = self.shape(view.base);
         let channels = base_scale.chunks_exact(h * w);
         if channels.clone().any(|channel| channel.iter().any(|&value| value != channel[0])) {
+            // A vector has a channel per element.
+            if let [1, elements] = view.dims[..] {
+                let vector = TensorShape { h: 1, w: 1, c: elements };
+                let node = self.as_shape(&view.without_content(), vector, name)?;
+                return self
+                    .scaled_elements(&View::of(node, view.dims.clone()).with_content(view.content.clone()), name);
+            }
             return Err(
                 "multiplies by a constant that differs from pixel to pixel of a channel; only one per channel \
                         (or one for all) can be part of a layer"
