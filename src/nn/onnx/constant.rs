@@ -113,10 +113,12 @@ impl Constant {
 
 /// The number of elements of a tensor.
 pub(super) fn elements(dims: &[usize]) -> Result<usize, String> {
-    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim));
+    // A dimension of zero does not excuse the others, which are taken for themselves, too.
+    let count = dims.iter().try_fold(1usize, |count, &dim| count.checked_mul(dim.max(1)));
     count
         .filter(|&count| count <= MAX_ELEMENTS)
         .ok_or_else(|| format!("has shape {dims:?}, more than the {MAX_ELEMENTS} elements that longhaul takes"))
+        .map(|count| if dims.contains(&0) { 0 } else { count })
 }
 
 /// The bytes of a tensor of `count` elements in a file beside the model.

@@ -37,6 +37,9 @@ pub(super) fn reduce(context: &mut Context<'_, '_>) -> Result<View, String> {
     let axes = axes(context, view.dims.len())?;
     let dims = reduced_dims(&view.dims, &axes, context.node.flag("keepdims", true));
     let count: usize = axes.iter().map(|&at| view.dims[at]).product();
+    if count == 0 {
+        return Err(format!("reduces a tensor of shape {:?}, which is empty", view.dims));
+    }
     if count == 1 {
         return Ok(view.with_dims(dims));
     }

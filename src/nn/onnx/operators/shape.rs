@@ -452,6 +452,10 @@ pub(super) fn concat(context: &mut Context<'_, '_>) -> Result<Value, String> {
         return Err(format!("joins shapes {first:?} and {:?} along axis {at}", other.dims()));
     }
     let total: usize = values.iter().map(|value| value.dims()[at]).sum();
+    let mut whole = first.clone();
+    whole[at] = total;
+    // Every operand is spread over the whole before they are joined.
+    elements(&[elements(&whole)?, values.len()])?;
     let mut start = 0;
     let mut joined: Option<Value> = None;
     for value in &values {
