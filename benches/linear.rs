@@ -31,16 +31,7 @@ const FRAC_BITS: u32 = 16;
 
 /// A convolution with "same" padding on a square image.
 fn conv(size: usize, in_c: usize, out_c: usize, kernel: usize, stride: usize) -> LinearShape {
-    LinearShape::Conv2d(ConvShape {
-        in_h: size,
-        in_w: size,
-        in_c,
-        out_c,
-        kernel_h: kernel,
-        kernel_w: kernel,
-        stride,
-        padding: [kernel / 2; 4],
-    })
+    LinearShape::Conv2d(ConvShape::same(size, in_c, out_c, kernel, stride))
 }
 
 fn dense(inputs: usize, outputs: usize) -> LinearShape {

@@ -206,6 +206,17 @@ def pre_activation_polynomial():
 
 
 @network()
+def pre_activation_polynomial_styles():
+    """Polynomials of a batch norm that no convolution can take in, and a coefficient that 20 bits hold badly."""
+    blocks = [
+        PreActivation(4, lambda: Horner(0.1, 0.5, 0.2, 0.01)),
+        PreActivation(4, lambda: Apply(lambda x: 0.1 + 0.5 * x + 0.2 * x * x)),
+        PreActivation(4, lambda: Powers(0.2, 0.4, 0.1, 0.000005)),
+    ]
+    return nn.Sequential(nn.Conv2d(3, 4, 3, 1, 1), *blocks, nn.BatchNorm2d(4), *head(4, lambda: Horner(0.1, 0.5, 0.2)))
+
+
+@network()
 def polynomial_styles():
     styles = [
         Apply(lambda x: 0.1992 + 0.5002 * x + 0.1997 * x**2),

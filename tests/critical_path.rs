@@ -52,6 +52,31 @@ fn latency_and_bandwidth_go_to_the_sending_layer() {
 }
 
 #[test]
+fn what_follows_the_close_is_not_charged() {
+    let link = LinkConfig { compute: ComputeMode::Measured { scale: 1.0 }, ..wan() };
+    let run = run_parties(
+        &link,
+        |server| {
+            server.enter(Phase::Online, 1)?;
+            server.send(Party::Client, vec![0; 1000])
+        },
+        |client| {
+            client.enter(Phase::Online, 1)?;
+            client.recv(Party::Server, 1000)?;
+            client.close();
+            burn(Duration::from_millis(50));
+            Ok::<_, LinkError>(())
+        },
+        idle,
+    )
+    .unwrap();
+    let account = run.ledgers[1].account(Phase::Online);
+    assert!(account.compute < Nanos(50_000_000), "{account:?}");
+    assert_eq!(run.ledgers[1].path(Phase::Online).total(), account.now);
+    assert_eq!(run.ledgers[1].marks.last().unwrap().now, account.now);
+}
+
+#[test]
 fn computing_hidden_behind_the_link_is_not_on_the_path() {
     // The server computes 20 ms, sends 1 MB (80 ms), computes 20 ms more, sends again: the second computation
     // is over long before the link is free. The client's own 10 ms end before anything arrives.

@@ -108,10 +108,7 @@ fn imported_networks_run_under_protocols() {
         let graph = load(&file);
         let case = case(&cases, &name, graph.input_shape());
         for relu in ["fss", "gmw"] {
-            // Five linear layers in a row there: more bits would leave no room in the ring.
-            let (frac_bits, tolerance) =
-                if file.starts_with("pre_activation_polynomial") { (9, 0.05) } else { (16, 0.01) };
-            let plan = lower(&graph, &slots(&graph, relu), frac_bits).unwrap_or_else(|error| panic!("{file}: {error}"));
+            let plan = lower(&graph, &slots(&graph, relu), 16).unwrap_or_else(|error| panic!("{file}: {error}"));
             let weights = ServerWeights::encode(&graph, &plan).unwrap();
             let link = wan();
             let query = Query {
@@ -124,8 +121,24 @@ fn imported_networks_run_under_protocols() {
                 audit: None,
             };
             let inference = infer(&query).unwrap_or_else(|error| panic!("{file}: {error}"));
-            assert_close(&inference.client, &case.logits[0], tolerance, &format!("{file} under {relu}"));
+            assert_close(&inference.client, &case.logits[0], 0.01, &format!("{file} under {relu}"));
         }
+    }
+}
+
+#[test]
+fn a_polynomial_of_a_batch_norm_is_one_activation() {
+    for kind in ["script", "dynamo"] {
+        let graph = load(&format!("pre_activation_polynomial_styles.{kind}.onnx"));
+        let degrees: Vec<_> = graph
+            .functions()
+            .iter()
+            .map(|function| match function {
+                Function::Polynomial(polynomial) => polynomial.degree(),
+                other => panic!("{kind}: {other:?}"),
+            })
+            .collect();
+        assert_eq!(degrees, [3, 3, 2, 2, 3, 3, 2], "{kind}");
     }
 }
 

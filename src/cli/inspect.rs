@@ -10,6 +10,7 @@ use longhaul::nn::weights::Zeros;
 use longhaul::protocol::activation::{Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
 use longhaul::report::human_bytes;
+use longhaul::scenario::PoolChoice;
 use serde::Serialize;
 use std::path::Path;
 
@@ -21,7 +22,7 @@ use std::path::Path;
 pub struct Args {
     /// A built-in architecture (see `longhaul list models`), or an .onnx file
     model: String,
-    /// Number of logits, if not the architecture's own
+    /// Number of logits, if not the architecture's own; a file has its own
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     classes: Option<u32>,
     /// Kind of pooling, for an architecture that has the choice
@@ -43,6 +44,9 @@ struct Report {
     model: String,
     input: String,
     classes: u64,
+    /// Of the layers shown, where there is a choice.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'static str>,
     parameters: u64,
     activation_layers: u64,
     activations: u64,
@@ -69,6 +73,9 @@ struct Layer {
 #[derive(Serialize)]
 struct Prediction {
     protocol: &'static str,
+    /// The pooling predicted for, where there is a choice: that of the protocol's family unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pool: Option<&'static str>,
     /// Why the protocol cannot run on the network; the costs are then absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     refused: Option<String>,
@@ -90,7 +97,8 @@ struct PredictedCost {
 }
 
 pub fn main(args: &Args) -> Result<(), Failure> {
-    let graph = graph(args)?;
+    let networks = networks(args)?;
+    let (pool, graph) = &networks[0];
     let report = Report {
         model: args.model.clone(),
         input: show(graph.input_shape().h, graph.input_shape().w, graph.input_shape().c),
@@ -98,8 +106,9 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         parameters: graph.parameters() as u64,
         activation_layers: graph.activation_layers() as u64,
         activations: graph.activations() as u64,
-        layers: layers(&graph),
-        protocols: PROTOCOLS.iter().map(|entry| predict(&graph, entry, args.frac_bits)).collect(),
+        pool: pool.map(|pool| pool.name()),
+        layers: layers(graph),
+        protocols: PROTOCOLS.iter().map(|entry| predict(&networks, entry, args.frac_bits)).collect(),
     };
     let text = match args.format {
         Format::Json => serde_json::to_string_pretty(&report)?,
@@ -108,13 +117,21 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     Ok(super::print(&text)?)
 }
 
-fn graph(args: &Args) -> Result<Graph, Failure> {
-    if Path::new(&args.model).extension() == Some("onnx".as_ref()) {
-        return imported(args);
+/// The network, with its pooling where there is a choice; unless the user made it, once with averages and once with
+/// maxima.
+type Networks = Vec<(Option<Pool>, Graph)>;
+
+fn networks(args: &Args) -> Result<Networks, Failure> {
+    let path = Path::new(&args.model);
+    if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("onnx")) {
+        return Ok(vec![(None, imported(args)?)]);
     }
     let Some(architecture) = arch::find(&args.model) else {
         let ids: Vec<_> = arch::all().iter().map(|architecture| architecture.id).collect();
-        let error = anyhow::anyhow!("there is no architecture \"{}\"; known: {}", args.model, ids.join(", "));
+        let error = match path.exists() {
+            true => anyhow::anyhow!("{}: the name of a network's file must end in .onnx", args.model),
+            false => anyhow::anyhow!("there is no architecture \"{}\"; known: {}", args.model, ids.join(", ")),
+        };
         return Err(Failure::bad_input(error));
     };
     let pool = args.pool.as_deref().and_then(|name| Pool::ALL.into_iter().find(|pool| pool.name() == name));
@@ -127,12 +144,20 @@ fn graph(args: &Args) -> Result<Graph, Failure> {
         let error = anyhow::anyhow!("\"{}\" has no such choice of --{option}; see `longhaul list models`", args.model);
         return Err(Failure::bad_input(error));
     }
-    let options = Options {
-        classes: args.classes.map(|classes| classes as usize),
-        pool: pool.or(architecture.pools.first().copied()).unwrap_or_default(),
-        shortcut: shortcut.or(architecture.shortcuts.first().copied()).unwrap_or_default(),
+    let pools = match (pool, architecture.pools) {
+        (Some(pool), _) => vec![Some(pool)],
+        (None, []) => vec![None],
+        (None, pools) => pools.iter().copied().map(Some).collect(),
     };
-    Ok((architecture.build)(&options, &mut Zeros)?)
+    let network = |pool: Option<Pool>| {
+        let options = Options {
+            classes: args.classes.map(|classes| classes as usize),
+            pool: pool.unwrap_or_default(),
+            shortcut: shortcut.or(architecture.shortcuts.first().copied()).unwrap_or_default(),
+        };
+        Ok((pool, (architecture.build)(&options, &mut Zeros)?))
+    };
+    pools.into_iter().map(network).collect()
 }
 
 /// The network of a file, which leaves no choices.
@@ -177,7 +202,9 @@ fn layers(graph: &Graph) -> Vec<Layer> {
 }
 
 /// The protocol in every slot: a polynomial one keeps the network's polynomials.
-fn predict(graph: &Graph, entry: &'static ProtocolEntry, frac_bits: u32) -> Prediction {
+fn predict(networks: &Networks, entry: &'static ProtocolEntry, frac_bits: u32) -> Prediction {
+    let of_family = Some(PoolChoice::Family.under(entry.family));
+    let (pool, graph) = networks.iter().find(|(pool, _)| *pool == of_family).unwrap_or(&networks[0]);
     let method = Method { entry, settings: Default::default() };
     let function = |native: Function| match (entry.family, native) {
         (Family::Polynomial, Function::Relu | Function::Relu6) => {
@@ -190,6 +217,7 @@ fn predict(graph: &Graph, entry: &'static ProtocolEntry, frac_bits: u32) -> Pred
     let cost = lower(graph, &slots, frac_bits).map(|plan| plan.predicted_cost());
     Prediction {
         protocol: entry.id,
+        pool: pool.map(|pool| pool.name()),
         refused: cost.as_ref().err().map(ToString::to_string),
         cost: cost.ok().map(|cost| PredictedCost {
             online_rounds: cost.online.rounds,
@@ -218,16 +246,24 @@ fn tables(report: &Report) -> String {
         let slot = layer.slot.map_or(String::new(), |slot| slot.to_string());
         layers.add_row([layer.name.clone(), layer.kind.to_string(), show(h, w, c), parameters, slot, function]);
     }
-    let mut costs =
-        list::table(&["protocol", "rounds", "online up / down", "offline up / down", "dealer", "setup up / down"]);
+    let mut costs = list::table(&[
+        "protocol",
+        "pool",
+        "rounds",
+        "online up / down",
+        "offline up / down",
+        "dealer",
+        "setup up / down",
+    ]);
     for prediction in &report.protocols {
         let Some(cost) = &prediction.cost else {
-            costs.add_row([prediction.protocol, "-", "cannot", "", "", ""]);
+            costs.add_row([prediction.protocol, prediction.pool.unwrap_or_default(), "-", "cannot", "", "", ""]);
             continue;
         };
         let both = |up, down| format!("{} / {}", human_bytes(up), human_bytes(down));
         costs.add_row([
             prediction.protocol.to_string(),
+            prediction.pool.unwrap_or_default().to_string(),
             cost.online_rounds.to_string(),
             both(cost.online_bytes_up, cost.online_bytes_down),
             both(cost.offline_bytes_up, cost.offline_bytes_down),
@@ -242,8 +278,9 @@ fn tables(report: &Report) -> String {
         prediction.refused.as_ref().map(|reason| format!("\n{}: {reason}", prediction.protocol))
     });
     let refusals: String = refusals.collect();
+    let pool = report.pool.map_or(String::new(), |pool| format!(", pooling by {pool}"));
     format!(
-        "{}: {} parameters, {} activation layers, {} activations, input {}, {} classes\n{layers}\n\n\
+        "{}: {} parameters, {} activation layers, {} activations, input {}, {} classes{pool}\n{layers}\n\n\
          Predicted for one query with one protocol in every slot, from declared costs (polynomials: the network's own, relu-d4 for its ReLUs):\n{costs}{refusals}",
         report.model, report.parameters, report.activation_layers, report.activations, report.input, report.classes
     )

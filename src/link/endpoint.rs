@@ -61,6 +61,8 @@ pub struct Endpoint {
     layer: u32,
     ledger: Ledger,
     captured: Option<Vec<Captured>>,
+    /// The party's work is over; what it frees after it is not charged.
+    closed: bool,
 }
 
 impl Account {
@@ -125,6 +127,7 @@ impl Endpoint {
             layer: 0,
             ledger,
             captured: config.capture.then(Vec::new),
+            closed: false,
         };
         endpoint.open_phase(Phase::Setup)?;
         Ok(endpoint)
@@ -270,14 +273,22 @@ impl Endpoint {
         account.advance(self.me, self.layer, now);
     }
 
-    /// Ends the party's part and gives what it recorded.
-    pub(super) fn finish(mut self) -> (Ledger, Vec<Captured>) {
+    /// Ends the party's work: its clocks stand still from here on, while it frees what it held.
+    pub fn close(&mut self) {
         self.charge();
         self.ledger.marks.push(Mark {
             phase: self.phase,
             layer: self.layer,
             now: self.accounts[self.phase.index()].totals.now,
         });
+        self.closed = true;
+    }
+
+    /// What the party recorded; closes the endpoint if the party has not.
+    pub(super) fn finish(mut self) -> (Ledger, Vec<Captured>) {
+        if !self.closed {
+            self.close();
+        }
         self.ledger.accounts = self.accounts.each_ref().map(|account| account.totals);
         self.ledger.paths = self.accounts.map(|account| account.path);
         self.ledger.digests =

@@ -68,6 +68,11 @@ impl<'a> Session<'a> {
         self.endpoint.enter(phase, layer)
     }
 
+    /// See [`Endpoint::close`].
+    pub fn close(&mut self) {
+        self.endpoint.close();
+    }
+
     /// Books the following computing and messages on `layer`, without leaving the layer that was entered.
     pub fn book(&mut self, layer: u32) {
         self.endpoint.book(layer);

@@ -115,6 +115,7 @@ impl Product<'_> {
             LinearShape::Dense { .. } => 1,
         };
         let output_rows = self.output.len() / row_len;
+        assert!(rows.start <= rows.end && rows.end <= output_rows, "rows {rows:?} of {shape:?}");
         let kernels = Kernels::fastest();
         while self.done < rows.end {
             let done = self.done;
@@ -357,16 +358,7 @@ mod tests {
                 assert_eq!(output, [expected], "{kernels:?}: 9 * {weight:#x} * {input:#x}");
             }
         }
-        let conv = LinearShape::Conv2d(ConvShape {
-            in_h: 5,
-            in_w: 5,
-            in_c: 3,
-            out_c: 9,
-            kernel_h: 3,
-            kernel_w: 3,
-            stride: 1,
-            padding: [1; 4],
-        });
+        let conv = LinearShape::Conv2d(ConvShape::same(5, 3, 9, 3, 1));
         assert_all_kernels(&conv, &vec![u64::MAX; conv.weights()], &[u64::MAX; 75]);
     }
 

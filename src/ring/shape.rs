@@ -39,6 +39,20 @@ pub enum LinearShape {
 }
 
 impl ConvShape {
+    /// A square `kernel` on a square image of `size` pixels a side, padded so that stride 1 keeps the size.
+    pub fn same(size: usize, in_c: usize, out_c: usize, kernel: usize, stride: usize) -> ConvShape {
+        ConvShape {
+            in_h: size,
+            in_w: size,
+            in_c,
+            out_c,
+            kernel_h: kernel,
+            kernel_w: kernel,
+            stride,
+            padding: [kernel / 2; 4],
+        }
+    }
+
     /// Panics if the kernel or stride is zero, the kernel does not fit the padded input, or there are not as many
     /// `weights` as the shape has.
     pub(super) fn check(&self, weights: usize) {

@@ -425,22 +425,12 @@ mod tests {
 
     #[test]
     fn the_layers_of_the_papers_save_and_the_first_ones_do_not() {
-        let shape = |size, in_c, out_c, kernel, stride| ConvShape {
-            in_h: size,
-            in_w: size,
-            in_c,
-            out_c,
-            kernel_h: kernel,
-            kernel_w: kernel,
-            stride,
-            padding: [kernel / 2; 4],
-        };
-        assert!(ShortConv::saves(&shape(32, 64, 64, 3, 1)));
-        assert!(ShortConv::saves(&shape(4, 512, 512, 3, 1)));
-        assert!(ShortConv::saves(&shape(56, 128, 128, 3, 2)));
-        assert!(!ShortConv::saves(&shape(32, 3, 64, 3, 1)));
-        assert!(!ShortConv::saves(&shape(56, 64, 256, 1, 1)));
-        assert!(!ShortConv::saves(&shape(224, 3, 64, 7, 2)));
+        assert!(ShortConv::saves(&ConvShape::same(32, 64, 64, 3, 1)));
+        assert!(ShortConv::saves(&ConvShape::same(4, 512, 512, 3, 1)));
+        assert!(ShortConv::saves(&ConvShape::same(56, 128, 128, 3, 2)));
+        assert!(!ShortConv::saves(&ConvShape::same(32, 3, 64, 3, 1)));
+        assert!(!ShortConv::saves(&ConvShape::same(56, 64, 256, 1, 1)));
+        assert!(!ShortConv::saves(&ConvShape::same(224, 3, 64, 7, 2)));
     }
 
     proptest! {

@@ -156,15 +156,17 @@ impl Engine<'_> {
     /// Tells of the first run of a cell that went wrong though the ring could hold every value.
     fn doubt(&mut self, cell: usize, names: &CellNames, row: &RunRecord) {
         let at = format!("{names}, repetition {}, image {}", row.repetition, row.image);
-        let wrapped = row.wrapped_activations.unwrap_or(0);
+        let wrapped = row.wrapped_activations;
         let text = match row.prediction {
             _ if row.overflowed_activations > 0 => return,
-            Some(prediction) if prediction != row.reference_prediction => format!(
-                "{at}: class {prediction}, the plaintext network says {} ({wrapped} wrapped activations)",
-                row.reference_prediction
-            ),
-            _ if wrapped > 0 => format!("{at}: {wrapped} activations wrapped around"),
-            _ => return,
+            Some(prediction) if prediction != row.reference_prediction => {
+                let counted = wrapped.map_or(String::new(), |wrapped| format!(" ({wrapped} wrapped activations)"));
+                format!("{at}: class {prediction}, the plaintext network says {}{counted}", row.reference_prediction)
+            }
+            _ => match wrapped {
+                Some(wrapped) if wrapped > 0 => format!("{at}: {wrapped} activations wrapped around"),
+                _ => return,
+            },
         };
         if self.doubted.insert(cell) {
             self.warn(format!("{text}; later runs of the cell are only counted, in runs.csv"));

@@ -32,6 +32,15 @@ pub enum RunError {
         /// Why.
         error: PlanError,
     },
+    /// A choice for some slots fits none.
+    #[error(
+        "protocol `{protocol}`: one of its [[protocol.slots]] fits no activation slot of the models it runs with; \
+         `longhaul inspect` shows them"
+    )]
+    Slots {
+        /// The protocol's name.
+        protocol: String,
+    },
     /// An execution failed.
     #[error("{cell}: {failure}")]
     Cell {
@@ -56,6 +65,7 @@ impl RunError {
             RunError::Model { .. }
                 | RunError::Input(_)
                 | RunError::Plan { .. }
+                | RunError::Slots { .. }
                 | RunError::Report(ReportError::Folder { .. })
         )
     }
@@ -82,6 +92,10 @@ impl RunError {
             };
             Some(format!("protocol[{index}].{key}"))
         };
+        let slots = |name: &str| {
+            let index = scenario.protocols.iter().position(|p| p.name == name)?;
+            Some(format!("protocol[{index}].slots"))
+        };
         match self {
             RunError::Model { model, .. } => weights(model),
             RunError::Input(NnError::ImageShape { model, .. }) => weights(model),
@@ -91,12 +105,10 @@ impl RunError {
                 PlanError::Range { .. } => weights(model),
                 PlanError::Activation { .. } => activation(protocol),
                 PlanError::Scale { .. } => Some("fixed_point.frac_bits".to_string()),
-                PlanError::NoSlot { .. } => {
-                    let index = scenario.protocols.iter().position(|p| p.name == *protocol)?;
-                    Some(format!("protocol[{index}].slots"))
-                }
+                PlanError::NoSlot { .. } => slots(protocol),
                 PlanError::Slots { .. } => None,
             },
+            RunError::Slots { protocol } => slots(protocol),
             RunError::Cell { .. } | RunError::Report(_) | RunError::Cancelled => None,
         }
     }

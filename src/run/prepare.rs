@@ -61,8 +61,25 @@ pub(super) struct PreparedProtocol<'a> {
 /// What is wrong with a weights file, a data set or a combination of model and protocol.
 pub fn prepare<'a>(scenario: &'a Scenario, cancel: &CancellationToken) -> Result<Prepared<'a>, RunError> {
     let prepare = |model| prepare_model(scenario, model, cancel);
-    let models = scenario.models.iter().map(prepare);
-    Ok(Prepared { scenario, models: models.collect::<Result<_, RunError>>()? })
+    let models = scenario.models.iter().map(prepare).collect::<Result<Vec<_>, RunError>>()?;
+    match scenario.protocols.iter().find(|protocol| !fits(protocol, &models)) {
+        Some(protocol) => Err(RunError::Slots { protocol: protocol.name.clone() }),
+        None => Ok(Prepared { scenario, models }),
+    }
+}
+
+/// Whether every choice for some slots has one in a model that runs with the protocol.
+fn fits(protocol: &Protocol, models: &[PreparedModel]) -> bool {
+    let natives: Vec<Vec<Function>> = models
+        .iter()
+        .filter_map(|model| {
+            let prepared = model.protocols.iter().find(|prepared| prepared.protocol.name == protocol.name)?;
+            Some(model.variants[prepared.variant].graph.functions())
+        })
+        .collect();
+    let includes =
+        |at: &At| natives.iter().any(|slots| (0..).zip(slots).any(|(slot, native)| at.includes(slot, native)));
+    natives.is_empty() || protocol.slots.iter().all(|choice| includes(&choice.at))
 }
 
 fn prepare_model<'a>(

@@ -135,6 +135,9 @@ fn slot_choice(table: &Table<'_>, catalogue: &Catalogue) -> Result<SlotChoice, S
         },
         None => {
             let numbers = at.list()?;
+            if numbers.is_empty() {
+                return Err(at.error("the list is empty", "name slots, for example at = [0, 1], or remove the section"));
+            }
             let slot = |number: &Value<'_>| Ok(number.integer(0..=100_000)? as usize);
             At::Slots(numbers.iter().map(slot).collect::<Result<_, _>>()?)
         }

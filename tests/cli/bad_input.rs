@@ -73,6 +73,19 @@ fn an_opening_too_narrow_for_the_network() {
 }
 
 #[test]
+fn choices_for_slots_that_no_model_has() {
+    for (at, text) in
+        [("[7]", "no activation slot 7: the network has 7"), ("\"polynomial\"", "fits no activation slot")]
+    {
+        let choice = format!("\"relu-d4\"\n[[protocol.slots]]\nat = {at}\nid = \"gc\"");
+        let texts = ["x.toml:12", "key protocol[0].slots", "protocol `fused`", text];
+        refused(&Place::new(&TINY.replace("\"relu-d4\"", &choice)), &[], &texts);
+    }
+    let last = TINY.replace("\"relu-d4\"", "\"relu-d4\"\n[[protocol.slots]]\nat = [6]\nid = \"gc\"");
+    Place::new(&last).command(&["run", "x.toml"]).expect(0);
+}
+
+#[test]
 fn a_truncated_data_set() {
     let images = "[input]\ndataset = \"cifar10\"\npath = \"cifar\"\nimages = 2\n[[link]]";
     let place = Place::new(&TINY.replace("[[link]]", images));

@@ -176,6 +176,18 @@ fn a_network_is_inspected_before_it_runs() {
     assert!(protocol("fused")["refused"].as_str().expect("a reason").contains("max pooling compares"));
     // Two rounds a layer, two for each of two comparisons of five 2 x 2 pools, and two for the answer.
     assert_eq!(protocol("fss")["online_rounds"], 2 * 15 + 2 * 2 * 5 + 2);
+    let json = longhaul(&["inspect", "vgg16", "--format", "json"]).expect(0).stdout;
+    let report: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let predicted = |id: &str| {
+        let list = report["protocols"].as_array().expect("a list");
+        let row = list.iter().find(|row| row["protocol"] == id).expect("listed");
+        (row["pool"].as_str().expect("a choice").to_string(), row["online_rounds"].as_u64())
+    };
+    // As a scenario runs them unless it chooses.
+    assert_eq!(predicted("fused"), ("average".to_string(), Some(2 * 15 + 2)));
+    assert_eq!(predicted("fss"), ("max".to_string(), Some(2 * 15 + 2 * 2 * 5 + 2)));
+    let text = Place::new(TINY).command(&["inspect", "x.toml"]).expect(2).stderr;
+    assert!(text.contains("x.toml: the name of a network's file must end in .onnx"), "{text}");
     assert!(longhaul(&["inspect", "resnet20"]).expect(0).stdout.contains("188416 activations"));
     let text = longhaul(&["inspect", "alexnet"]).expect(2).stderr;
     assert!(text.contains("there is no architecture \"alexnet\"; known: minionn"), "{text}");

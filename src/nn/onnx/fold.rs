@@ -15,7 +15,11 @@ pub(super) fn binary(operator: &str, a: &Constant, b: &Constant) -> Option<Resul
         "Sub" => Some(i64::checked_sub),
         "Mul" => Some(i64::checked_mul),
         "Div" => Some(i64::checked_div),
-        "Mod" => Some(i64::checked_rem_euclid),
+        // The sign is the divisor's.
+        "Mod" => Some(|x, y| {
+            let rest = x.checked_rem(y)?;
+            Some(if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest })
+        }),
         "Pow" => Some(|x, y| x.checked_pow(u32::try_from(y).ok()?)),
         "Max" => Some(|x, y| Some(x.max(y))),
         "Min" => Some(|x, y| Some(x.min(y))),
@@ -199,6 +203,8 @@ mod tests {
         assert!(binary("Div", &ints(&[1]), &ints(&[0])).unwrap().is_err());
         assert!(binary("Add", &ints(&[i64::MAX]), &ints(&[1])).unwrap().is_err());
         assert!(binary("Xor", &ints(&[1]), &ints(&[0])).is_none());
+        let rest = |x, y| binary("Mod", &ints(&[x]), &ints(&[y])).unwrap().unwrap().as_ints().unwrap()[0];
+        assert_eq!([rest(7, 3), rest(-7, 3), rest(7, -3), rest(-7, -3)], [1, 2, -2, -1]);
         let half = binary("Div", &ints(&[1]), &Constant::floats(vec![], vec![2.0])).unwrap().unwrap();
         assert_eq!(half.as_floats().unwrap()[..], [0.5]);
         let equal = binary("Equal", &ints(&[1, 2]), &ints(&[1])).unwrap().unwrap();

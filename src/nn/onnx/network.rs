@@ -11,8 +11,11 @@ use crate::nn::graph::{Graph, Node, NodeId, Op, TensorShape};
 use crate::protocol::{Function, Polynomial};
 use crate::ring::{ConvShape, LinearShape};
 
-/// Fractional bits of a polynomial's coefficients, where fewer do not hold them exactly.
-const PRECISION_BITS: u32 = 20;
+/// Fractional bits of a polynomial's coefficients, where fewer do not hold them exactly; and the most, for small ones.
+const PRECISION_BITS: [u32; 2] = [20, 40];
+
+/// Relative error of a coefficient beyond which it gets more bits.
+const COEFFICIENT_ERROR: f64 = 1.0 / 4096.0;
 
 /// Weights of one layer beyond which a file is not believed.
 pub(super) const MAX_WEIGHTS: usize = 1 << 28;
@@ -228,13 +231,21 @@ pub(super) fn image_shape(dims: &[usize]) -> Option<TensorShape> {
 /// The polynomial with these coefficients.
 ///
 /// # Errors
-/// If a coefficient is too large.
+/// If a coefficient is too large, or too small for fixed point.
 pub(super) fn polynomial(coefficients: &[f64]) -> Result<Function, String> {
-    let exact = |bits: &u32| {
-        let unit = f64::from(*bits).exp2();
-        coefficients.iter().all(|c| (c * unit - (c * unit).round()).abs() <= c.abs() * unit * 1e-7)
+    let off = |bits: u32, error: f64| {
+        let unit = f64::from(bits).exp2();
+        coefficients.iter().position(|c| (c * unit - (c * unit).round()).abs() > c.abs() * unit * error)
     };
-    let bits = (1..PRECISION_BITS).find(exact).unwrap_or(PRECISION_BITS);
+    let [usual, most] = PRECISION_BITS;
+    let exact = (1..usual).find(|&bits| off(bits, 1e-7).is_none());
+    let Some(bits) = exact.or_else(|| (usual..=most).find(|&bits| off(bits, COEFFICIENT_ERROR).is_none())) else {
+        let power = off(most, COEFFICIENT_ERROR).expect("some coefficient needs more bits");
+        return Err(format!(
+            "has the coefficient {} of x^{power}, too small for {most} fractional bits; scale the activation's input up",
+            coefficients[power]
+        ));
+    };
     let polynomial = Polynomial::from_floats(coefficients, bits).map_err(|error| error.to_string())?;
     Ok(Function::Polynomial(polynomial))
 }

@@ -23,9 +23,10 @@ impl Network {
     pub fn plain(&mut self, view: &View, name: &str) -> Result<View, String> {
         match &view.content {
             _ if view.is_plain() => Ok(view.clone()),
-            Content::Polynomial(coefficients) if coefficients.len() > 2 => {
+            Content { polynomial: coefficients, .. } if coefficients.len() > 2 => {
                 let name = if view.name.is_empty() { name } else { &view.name };
-                self.activate(&view.without_content(), polynomial(coefficients)?, name)
+                let argument = self.plain(&view.with_polynomial(Content::identity().polynomial), name)?;
+                self.activate(&argument, polynomial(coefficients)?, name)
             }
             _ => self.scaled_elements(view, name),
         }
@@ -196,8 +197,8 @@ impl Network {
 
 /// The scale of every channel of a view of degree 1, if it has one.
 fn channel_scales(view: &View, shape: TensorShape) -> Option<Vec<f64>> {
-    if let Content::Polynomial(c) = &view.content {
-        return Some(vec![c[1]; shape.c]);
+    if let Content { inner: None, polynomial } = &view.content {
+        return Some(vec![polynomial[1]; shape.c]);
     }
     let (scale, _) = view.scale_and_shift();
     let pixels = shape.h * shape.w;

@@ -31,19 +31,26 @@ pub(super) enum Map {
     Picked(Rc<Vec<u32>>),
 }
 
-/// A function of each element.
+/// A function of each element: one polynomial for all, of an affine function for each.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
-    /// The same polynomial of all; coefficients, constant first, at least two.
-    Polynomial(Vec<f64>),
-    /// `scale[i] x + shift[i]`.
-    Affine { scale: Rc<Vec<f64>>, shift: Rc<Vec<f64>> },
+pub(super) struct Content {
+    /// What the polynomial is of, unless it is the element itself.
+    pub inner: Option<Affine>,
+    /// Coefficients, constant first, at least two.
+    pub polynomial: Vec<f64>,
+}
+
+/// `scale[i] x + shift[i]`.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Affine {
+    pub scale: Rc<Vec<f64>>,
+    pub shift: Rc<Vec<f64>>,
 }
 
 impl Content {
     /// The element itself.
     pub fn identity() -> Content {
-        Content::Polynomial(vec![0.0, 1.0])
+        Content { inner: None, polynomial: vec![0.0, 1.0] }
     }
 }
 
@@ -58,14 +65,11 @@ impl View {
     }
 
     pub fn is_plain(&self) -> bool {
-        matches!(&self.content, Content::Polynomial(c) if c[..] == [0.0, 1.0])
+        self.content.inner.is_none() && self.content.polynomial[..] == [0.0, 1.0]
     }
 
     pub fn degree(&self) -> usize {
-        match &self.content {
-            Content::Polynomial(coefficients) => coefficients.len() - 1,
-            Content::Affine { .. } => 1,
-        }
+        self.content.polynomial.len() - 1
     }
 
     /// The same elements under other dimensions.
@@ -80,6 +84,18 @@ impl View {
 
     pub fn with_content(&self, content: Content) -> View {
         View { content, ..self.clone() }
+    }
+
+    /// With another polynomial, of the same affine functions.
+    pub fn with_polynomial(&self, coefficients: Vec<f64>) -> View {
+        self.with_content(Content { inner: self.content.inner.clone(), polynomial: coefficients })
+    }
+
+    /// `a + b` of it, with `a` and `b` in this order.
+    pub fn then(&self, [shift, scale]: [f64; 2]) -> View {
+        let mut polynomial: Vec<f64> = self.content.polynomial.iter().map(|c| c * scale).collect();
+        polynomial[0] += shift;
+        self.with_polynomial(trimmed(polynomial))
     }
 
     /// The element of the base at place `i`.
@@ -98,16 +114,24 @@ impl View {
         matches!(&self.map, Map::Picked(index) if index.contains(&HOLE))
     }
 
-    /// Whether both are functions of the same elements.
-    pub fn same_elements(&self, other: &View) -> bool {
-        self.base == other.base && self.dims == other.dims && self.map == other.map
+    /// Whether both are polynomials of the same values.
+    pub fn same_argument(&self, other: &View) -> bool {
+        self.base == other.base
+            && self.dims == other.dims
+            && self.map == other.map
+            && self.content.inner == other.content.inner
     }
 
     /// Scale and shift of every element, of a view of degree 1.
     pub fn scale_and_shift(&self) -> (Rc<Vec<f64>>, Rc<Vec<f64>>) {
-        match &self.content {
-            Content::Affine { scale, shift } => (Rc::clone(scale), Rc::clone(shift)),
-            Content::Polynomial(c) => (Rc::new(vec![c[1]; self.len()]), Rc::new(vec![c[0]; self.len()])),
+        let c = &self.content.polynomial;
+        match &self.content.inner {
+            Some(Affine { scale, shift }) if c[..] == [0.0, 1.0] => (Rc::clone(scale), Rc::clone(shift)),
+            Some(Affine { scale, shift }) => {
+                let shifts = shift.iter().map(|shift| c[1] * shift + c[0]).collect();
+                (Rc::new(scale.iter().map(|scale| c[1] * scale).collect()), Rc::new(shifts))
+            }
+            None => (Rc::new(vec![c[1]; self.len()]), Rc::new(vec![c[0]; self.len()])),
         }
     }
 
@@ -125,12 +149,15 @@ impl View {
                 by.index.iter().map(|&at| if at == HOLE { hole } else { values[at as usize] }).collect::<Vec<f64>>(),
             )
         };
-        let content = match &self.content {
-            Content::Polynomial(c) if c[0] == 0.0 || !by.index.contains(&HOLE) => self.content.clone(),
-            _ => {
-                let (scale, shift) = self.scale_and_shift();
-                Content::Affine { scale: pick(&scale, 1.0), shift: pick(&shift, 0.0) }
-            }
+        let picked = |(scale, shift): (Rc<Vec<f64>>, Rc<Vec<f64>>)| {
+            Some(Affine { scale: pick(&scale, 1.0), shift: pick(&shift, 0.0) })
+        };
+        let Content { inner, polynomial } = &self.content;
+        let content = if polynomial[0] == 0.0 || !by.index.contains(&HOLE) {
+            let inner = inner.clone().and_then(|Affine { scale, shift }| picked((scale, shift)));
+            Content { inner, polynomial: polynomial.clone() }
+        } else {
+            Content { inner: picked(self.scale_and_shift()), ..Content::identity() }
         };
         View { dims: by.dims.clone(), map: Map::Picked(Rc::new(index)), content, ..self.clone() }
     }
@@ -140,7 +167,8 @@ impl View {
         let (old_scale, old_shift) = self.scale_and_shift();
         let shifts = old_shift.iter().enumerate().map(|(i, old)| scale(i) * old + shift(i)).collect();
         let scales = old_scale.iter().enumerate().map(|(i, old)| scale(i) * old).collect();
-        self.with_content(Content::Affine { scale: Rc::new(scales), shift: Rc::new(shifts) })
+        let inner = Affine { scale: Rc::new(scales), shift: Rc::new(shifts) };
+        self.with_content(Content { inner: Some(inner), ..Content::identity() })
     }
 }
 
@@ -192,7 +220,7 @@ mod tests {
 
     #[test]
     fn new_holes_are_zeros_whatever_the_function() {
-        let view = View::of(0, vec![1, 2]).with_content(Content::Polynomial(vec![3.0, 2.0]));
+        let view = View::of(0, vec![1, 2]).with_polynomial(vec![3.0, 2.0]);
         let padded = Rearrangement::along(&view.dims, 1, vec![None, Some(0), Some(1)]).unwrap();
         let padded = view.rearranged(&padded);
         let (scale, shift) = padded.scale_and_shift();

@@ -4,7 +4,6 @@ use super::audit::Audit;
 use super::execute::Party;
 use super::plan::{Plan, Step, StepKind, Stream, StreamedLinear};
 use super::walk::Walk;
-use crate::link::Phase;
 use crate::protocol::activation::ActivationSpec;
 use crate::protocol::{ProtocolError, Session, linear};
 use crate::ring::{PackedWeights, decode, encode_slice};
@@ -76,9 +75,9 @@ impl<'a, 'e> Client<'a, 'e> {
     }
 }
 
-impl Party for Client<'_, '_> {
-    fn enter(&mut self, phase: Phase, layer: u32) -> Result<(), ProtocolError> {
-        Ok(self.walk.session.enter(phase, layer)?)
+impl<'e> Party<'e> for Client<'_, 'e> {
+    fn session(&mut self) -> &mut Session<'e> {
+        &mut self.walk.session
     }
 
     fn offline(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {

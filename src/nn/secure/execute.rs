@@ -60,8 +60,8 @@ pub fn infer(query: &Query) -> Result<Inference, PartyFailure<ProtocolError>> {
 }
 
 /// What both parties do: an offline and an online part for every step, and for every chunk of a step that streams.
-pub(super) trait Party {
-    fn enter(&mut self, phase: Phase, layer: u32) -> Result<(), ProtocolError>;
+pub(super) trait Party<'e> {
+    fn session(&mut self) -> &mut Session<'e>;
     fn offline(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError>;
     fn online(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError>;
     /// After `offline`, for each chunk.
@@ -77,10 +77,10 @@ pub(super) trait Party {
 
 /// Under the virtual clock the accounts are separate, so material is made just before it is used, which bounds memory
 /// to about a layer, or a chunk of one that streams; under the wall clock the offline phase really comes first.
-fn walk(plan: &Plan, wall: bool, party: &mut impl Party) -> Result<(), ProtocolError> {
+fn walk<'e>(plan: &Plan, wall: bool, party: &mut impl Party<'e>) -> Result<(), ProtocolError> {
     if wall {
         for (index, step) in plan.steps.iter().enumerate() {
-            party.enter(Phase::Offline, step.layer)?;
+            party.session().enter(Phase::Offline, step.layer)?;
             party.offline(index, step)?;
             for (stream, chunk, range) in chunks(step) {
                 party.offline_chunk(index, (stream, chunk), range)?;
@@ -89,20 +89,22 @@ fn walk(plan: &Plan, wall: bool, party: &mut impl Party) -> Result<(), ProtocolE
     }
     for (index, step) in plan.steps.iter().enumerate() {
         if !wall {
-            party.enter(Phase::Offline, step.layer)?;
+            party.session().enter(Phase::Offline, step.layer)?;
             party.offline(index, step)?;
         }
         for (stream, chunk, range) in chunks(step) {
             if !wall {
-                party.enter(Phase::Offline, step.layer)?;
+                party.session().enter(Phase::Offline, step.layer)?;
                 party.offline_chunk(index, (stream, chunk), range.clone())?;
             }
-            party.enter(Phase::Online, step.layer)?;
+            party.session().enter(Phase::Online, step.layer)?;
             party.online_chunk(index, (step, stream), range)?;
         }
-        party.enter(Phase::Online, step.layer)?;
+        party.session().enter(Phase::Online, step.layer)?;
         party.online(index, step)?;
     }
+    // What the parties free now, weights and material, is no part of the query.
+    party.session().close();
     Ok(())
 }
 

@@ -5,7 +5,8 @@
 //!   of each tensor is `known` offline wherever a protocol needs it, across residual additions too.
 //! * Every value has its own number of fractional bits: a linear layer adds `f`, an addition lifts the coarser operand, an
 //!   activation truncates. An average pool sums and moves the point by the power of two that is at least its divisor; what
-//!   is left of the division, a factor below 2, goes into the weights of the linear layers that read it.
+//!   is left of the division, a factor below 2, goes into the weights of the linear layers that read it or of the one that
+//!   it reads.
 
 use super::local::LocalOp;
 use super::plan::{LayerInfo, Method, Plan, PlanError, PlannedLinear, Slot, Step, StepKind, Value, ValueId};
@@ -52,6 +53,7 @@ pub(super) struct Lowering<'a> {
     value_of: Vec<ValueId>,
     /// First linear node that reads a node, through views.
     linear_reader: Vec<Option<usize>>,
+    users: Vec<Vec<usize>>,
     /// Whether all that read a node, through views, are linear layers.
     only_linear: Vec<bool>,
 }
@@ -81,7 +83,8 @@ impl<'a> Lowering<'a> {
             }
         }
         let mut only_linear = vec![false; graph.nodes.len()];
-        for (id, users) in graph.users().iter().enumerate().rev() {
+        let users = graph.users();
+        for (id, users) in users.iter().enumerate().rev() {
             let linear = |&user: &usize| match graph.nodes[user].op {
                 Op::Linear { .. } => true,
                 Op::Flatten => only_linear[user],
@@ -98,7 +101,7 @@ impl<'a> Lowering<'a> {
             values: Vec::new(),
             steps: Vec::new(),
         };
-        Lowering { graph, slots, plan, value_of: Vec::new(), linear_reader, only_linear }
+        Lowering { graph, slots, plan, value_of: Vec::new(), linear_reader, users, only_linear }
     }
 
     pub(super) fn push(&mut self, kind: StepKind, inputs: Vec<ValueId>, layer: usize, value: Value) -> ValueId {
@@ -166,8 +169,14 @@ impl<'a> Lowering<'a> {
 
     fn linear(&mut self, id: usize, input: ValueId, shape: LinearShape) -> Result<ValueId, PlanError> {
         let bits = self.checked_bits(id, self.plan.values[input].bits + self.plan.frac_bits)?;
-        let weight_scale = self.left_of_division(self.graph.nodes[id].inputs[0]);
-        self.plan.linears.push(PlannedLinear { shape, node: id, bias_bits: bits, weight_scale });
+        let before = self.left_of_division(self.graph.nodes[id].inputs[0]);
+        let after = match self.users[id][..] {
+            [user] if self.linear_divides(user) => self.rest(user),
+            _ => 1.0,
+        };
+        let planned =
+            PlannedLinear { shape, node: id, bias_bits: bits, weight_scale: before * after, bias_scale: after };
+        self.plan.linears.push(planned);
         let index = self.plan.linears.len() - 1;
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: true };
         Ok(self.push(StepKind::Linear { index }, vec![input], id, output))
@@ -230,27 +239,52 @@ impl<'a> Lowering<'a> {
 
     /// The divisor of an average pool that all its windows have.
     fn divisor(&self, id: usize) -> Option<usize> {
-        match self.graph.nodes[id].op {
+        match &self.graph.nodes[id].op {
             Op::AvgPool { kernel, .. } => Some(kernel * kernel),
             Op::GlobalAvgPool => {
                 let TensorShape { h, w, .. } = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
                 Some(h * w)
             }
+            Op::AvgWindows(windows) => {
+                let first = *windows.divisors.first()?;
+                windows.divisors.iter().all(|&divisor| divisor == first).then_some(first as usize)
+            }
             _ => None,
         }
     }
 
+    /// What is left of a pool's division once the point has moved.
+    fn rest(&self, pool: usize) -> f64 {
+        self.divisor(pool).map_or(1.0, |divisor| divisor.next_power_of_two() as f64 / divisor as f64)
+    }
+
+    /// Whether the linear layer that a pool reads takes the rest of its division: those that read the pool cannot, and
+    /// nothing else reads the layer.
+    fn linear_divides(&self, pool: usize) -> bool {
+        let input = self.graph.nodes[pool].inputs[0];
+        self.divisor(pool).is_some()
+            && !self.only_linear[pool]
+            && matches!(self.graph.nodes[input].op, Op::Linear { .. })
+            && self.users[input].len() == 1
+    }
+
+    /// The bits by which the point of a pool moves if linear layers take the rest of its division.
+    fn moved_bits(&self, pool: usize) -> Option<u32> {
+        let divisor = self.divisor(pool)?;
+        let taken = divisor.is_power_of_two() || self.only_linear[pool] || self.linear_divides(pool);
+        taken.then(|| divisor.next_power_of_two().trailing_zeros())
+    }
+
     /// The factor that linear layers reading node `id` have to take into their weights.
     fn left_of_division(&self, id: usize) -> f64 {
-        match (&self.graph.nodes[id].op, self.divisor(id)) {
-            (Op::Flatten, _) => self.left_of_division(self.graph.nodes[id].inputs[0]),
-            (_, Some(divisor)) if self.only_linear[id] => divisor.next_power_of_two() as f64 / divisor as f64,
+        match self.graph.nodes[id].op {
+            Op::Flatten => self.left_of_division(self.graph.nodes[id].inputs[0]),
+            _ if self.only_linear[id] => self.rest(id),
             _ => 1.0,
         }
     }
 
-    /// Sum over windows. The point moves by the power of two that is at least the divisor, and linear layers take the rest
-    /// of the division; if others read the result, it becomes a constant factor with `frac_bits` more fractional bits.
+    /// Sum over windows; where no linear layer can divide, a constant factor with `frac_bits` more fractional bits does.
     fn sum_pool(
         &mut self,
         id: usize,
@@ -259,12 +293,11 @@ impl<'a> Lowering<'a> {
         (stride, padding): (usize, usize),
     ) -> Result<ValueId, PlanError> {
         let from = self.plan.values[input];
-        let divisor = self.divisor(id).expect("an average pool has a divisor");
-        let (factor, more_bits) = if divisor.is_power_of_two() || self.only_linear[id] {
-            (1, divisor.next_power_of_two().trailing_zeros())
-        } else {
-            (((1u64 << self.plan.frac_bits) as f64 / divisor as f64).round() as u64, self.plan.frac_bits)
+        let constant = || {
+            let divisor = (kernel.0 * kernel.1) as f64;
+            (((1u64 << self.plan.frac_bits) as f64 / divisor).round() as u64, self.plan.frac_bits)
         };
+        let (factor, more_bits) = self.moved_bits(id).map_or_else(constant, |bits| (1, bits));
         let bits = self.checked_bits(id, from.bits + more_bits)?;
         let shape = self.graph.nodes[self.graph.nodes[id].inputs[0]].shape;
         let op = LocalOp::SumPool { input: shape, kernel, stride, padding, factor };
@@ -272,7 +305,7 @@ impl<'a> Lowering<'a> {
         Ok(self.push(StepKind::Local(op), vec![input], id, output))
     }
 
-    /// As [`Self::sum_pool`]; divisors that are powers of two move the point by the largest of them.
+    /// As [`Self::sum_pool`]; different divisors that are powers of two move the point by the largest of them.
     fn window_averages(&mut self, id: usize, input: ValueId, windows: &Arc<Windows>) -> Result<ValueId, PlanError> {
         let from = self.plan.values[input];
         let divisors = &windows.divisors;
@@ -281,7 +314,10 @@ impl<'a> Lowering<'a> {
             false => self.plan.frac_bits,
         };
         let factor = |divisor: &u32| ((1u64 << more_bits) as f64 / f64::from(*divisor)).round() as u64;
-        let factors = divisors.iter().map(factor).collect();
+        let (more_bits, factors) = match self.moved_bits(id) {
+            Some(bits) => (bits, vec![1; divisors.len()].into()),
+            None => (more_bits, divisors.iter().map(factor).collect()),
+        };
         let bits = self.checked_bits(id, from.bits + more_bits)?;
         let output = Value { shape: self.graph.nodes[id].shape, bits, known: from.known };
         let op = LocalOp::SumWindows { windows: Arc::clone(windows), factors, channels: output.shape.c };

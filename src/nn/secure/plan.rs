@@ -20,7 +20,7 @@ pub enum PlanError {
         /// Which one.
         index: usize,
         /// Its value.
-        value: f32,
+        value: f64,
         /// Fractional bits asked for.
         bits: u32,
     },
@@ -187,8 +187,10 @@ pub(super) struct PlannedLinear {
     pub node: NodeId,
     /// Fractional bits of its result and bias.
     pub bias_bits: u32,
-    /// What its weights are multiplied with: what an average pool before it leaves of its divisor.
+    /// What its weights are multiplied with: what average pools before and after it leave of their divisions.
     pub weight_scale: f64,
+    /// What its bias is multiplied with: the part of a pool after it.
+    pub bias_scale: f64,
 }
 
 /// The public part: shapes and scales, no weights. All three parties walk it.

@@ -5,7 +5,6 @@ use super::execute::Party;
 use super::plan::{Plan, Step, StepKind, Stream, StreamedLinear};
 use super::server_weights::{ServerLayer, ServerWeights};
 use super::walk::Walk;
-use crate::link::Phase;
 use crate::protocol::activation::ActivationSpec;
 use crate::protocol::{ProtocolError, Session, linear};
 use crate::ring::Product;
@@ -67,9 +66,9 @@ impl Server<'_, '_> {
     }
 }
 
-impl Party for Server<'_, '_> {
-    fn enter(&mut self, phase: Phase, layer: u32) -> Result<(), ProtocolError> {
-        Ok(self.walk.session.enter(phase, layer)?)
+impl<'e> Party<'e> for Server<'_, 'e> {
+    fn session(&mut self) -> &mut Session<'e> {
+        &mut self.walk.session
     }
 
     fn offline(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {

@@ -27,12 +27,12 @@ impl ServerWeights {
                 unreachable!("the plan was made of this graph, whose node {} is linear", node.name)
             };
             let encode = |what, values: &[f32], scale: f64, bits| {
-                let values64: Vec<f64> = values.iter().map(|&value| f64::from(value) * scale).collect();
-                encode_slice(&values64, bits).map_err(|index| PlanError::Range {
+                let scaled: Vec<f64> = values.iter().map(|&value| f64::from(value) * scale).collect();
+                encode_slice(&scaled, bits).map_err(|index| PlanError::Range {
                     node: node.name.clone(),
                     what,
                     index,
-                    value: values[index],
+                    value: scaled[index],
                     bits,
                 })
             };
@@ -40,7 +40,7 @@ impl ServerWeights {
             Ok(ServerLayer {
                 packed: PackedWeights::pack(&linear.shape, &words),
                 weights: Words::new(words),
-                bias: encode("bias", bias, 1.0, linear.bias_bits)?,
+                bias: encode("bias", bias, linear.bias_scale, linear.bias_bits)?,
             })
         };
         Ok(ServerWeights { layers: plan.linears.iter().map(layer).collect::<Result<_, _>>()? })

@@ -180,6 +180,11 @@ fn protocols_and_speedup() {
             r#"6:18: key protocol[0].precision_bits: the polynomial "relu-d4" has a fixed precision; remove it, or list the coefficients"#,
         ),
         (
+            r#""fused""#,
+            "\"fused\"\n[[protocol.slots]]\nat = []\nid = \"gc\"",
+            "7:6: key protocol[0].slots[0].at: the list is empty; name slots, for example at = [0, 1], or remove the section",
+        ),
+        (
             r#"id = "fused""#,
             "",
             r#"4:1: key protocol[0].id: is missing in this [[protocol]]; add for example id = "fused""#,

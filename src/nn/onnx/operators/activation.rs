@@ -3,7 +3,7 @@
 use crate::nn::graph::Op;
 use crate::nn::onnx::import::{Context, Value};
 use crate::nn::onnx::network::Network;
-use crate::nn::onnx::view::{Content, View, product};
+use crate::nn::onnx::view::View;
 use crate::protocol::Function;
 
 /// Bounds as large as this are none: exporters write the largest float.
@@ -87,15 +87,7 @@ fn through(
     name: &str,
 ) -> Result<View, String> {
     let view = if view.degree() > 1 { network.plain(view, name)? } else { view.clone() };
-    let shifted = match &view.content {
-        Content::Polynomial(c) => {
-            let mut c = product(c, &[before[1], 0.0])?;
-            c[0] += before[0];
-            view.with_content(Content::Polynomial(c))
-        }
-        Content::Affine { .. } => view.affine(|_| before[1], |_| before[0]),
-    };
-    let plain = network.plain(&shifted, name)?;
+    let plain = network.plain(&view.then(before), name)?;
     let result = network.activate(&plain, function, name)?;
-    Ok(result.with_content(Content::Polynomial(after.to_vec())))
+    Ok(result.then(after))
 }

@@ -6,7 +6,7 @@ use crate::nn::onnx::fold::expanded;
 use crate::nn::onnx::import::{Context, Value};
 use crate::nn::onnx::index::{Rearrangement, common_dims};
 use crate::nn::onnx::network::Network;
-use crate::nn::onnx::view::{Content, View, product, sum};
+use crate::nn::onnx::view::{View, product, sum};
 use crate::protocol::Polynomial;
 
 /// `Add`, `Sub`, `Mul`, `Div`, and `Sum` and `Mean` of any number.
@@ -97,11 +97,9 @@ pub(super) fn by_constant(
         "Mul" => (value, 0.0),
         _ => (1.0 / value, 0.0),
     };
-    if let (Some(value), Content::Polynomial(coefficients)) = (constant.uniform(), &view.content) {
+    if let Some(value) = constant.uniform() {
         let (scale, shift) = parts(value);
-        let mut changed: Vec<f64> = coefficients.iter().map(|c| c * scale).collect();
-        changed[0] += shift;
-        return Ok(view.with_content(Content::Polynomial(sum(&changed, &[]))));
+        return Ok(view.then([shift, scale]));
     }
     let constant = expanded(constant, &view.dims)?;
     affine(network, view, |i| parts(constant.number(i)).0, |i| parts(constant.number(i)).1, name)
@@ -126,11 +124,10 @@ fn affine(
 }
 
 fn add(network: &mut Network, a: &View, b: &View, name: &str) -> Result<View, String> {
-    let (a, b) = (polynomial(network, a, name)?, polynomial(network, b, name)?);
-    if let (true, Content::Polynomial(p), Content::Polynomial(q)) = (a.same_elements(&b), &a.content, &b.content) {
-        return Ok(a.with_content(Content::Polynomial(sum(p, q))));
+    if a.same_argument(b) {
+        return Ok(a.with_polynomial(sum(&a.content.polynomial, &b.content.polynomial)));
     }
-    let (a, b) = (network.plain(&a, name)?, network.plain(&b, name)?);
+    let (a, b) = (network.plain(a, name)?, network.plain(b, name)?);
     if a.map == b.map && network.shape(a.base) == network.shape(b.base) {
         let node = network.push(name, Op::Add, &[a.base, b.base])?;
         return Ok(View { base: node, ..a });
@@ -140,29 +137,24 @@ fn add(network: &mut Network, a: &View, b: &View, name: &str) -> Result<View, St
     Ok(View::of(node, a.dims))
 }
 
-/// The view as one polynomial of all its elements.
-fn polynomial(network: &mut Network, view: &View, name: &str) -> Result<View, String> {
-    match &view.content {
-        Content::Polynomial(_) => Ok(view.clone()),
-        Content::Affine { .. } => network.plain(view, name),
-    }
-}
-
 fn multiply(network: &mut Network, a: &View, b: &View, name: &str) -> Result<View, String> {
-    let (a, b) = (polynomial(network, a, name)?, polynomial(network, b, name)?);
-    let (true, Content::Polynomial(p), Content::Polynomial(q)) = (a.same_elements(&b), &a.content, &b.content) else {
+    if a.same_argument(b) {
+        return Ok(a.with_polynomial(product(&a.content.polynomial, &b.content.polynomial)?));
+    }
+    // Two ways to write the same argument may come out as one node.
+    let (a, b) = (network.plain(a, name)?, network.plain(b, name)?);
+    if !a.same_argument(&b) {
         return Err(
             "multiplies two different tensors that depend on the image; an activation is a polynomial of one tensor with the \
              same coefficients for all channels (no gates, attention or squeeze-and-excitation)"
                 .to_string(),
         );
-    };
-    Ok(a.with_content(Content::Polynomial(product(p, q)?)))
+    }
+    Ok(a.with_polynomial(vec![0.0, 0.0, 1.0]))
 }
 
 /// `Pow` with a known exponent.
 pub(super) fn pow(context: &mut Context<'_, '_>) -> Result<View, String> {
-    let name = context.name();
     let view = context.view(0)?;
     let exponent = context.constant(1, "the exponent")?;
     let known = exponent.uniform().filter(|&e| (0.0..=Polynomial::MAX_DEGREE as f64).contains(&e) && e.fract() == 0.0);
@@ -174,15 +166,14 @@ pub(super) fn pow(context: &mut Context<'_, '_>) -> Result<View, String> {
         ));
     };
     if exponent == 0.0 {
-        return Ok(view.with_content(Content::Polynomial(vec![1.0, 0.0])));
+        return Ok(view.with_polynomial(vec![1.0, 0.0]));
     }
-    let view = polynomial(context.network, &view, &name)?;
-    let Content::Polynomial(base) = &view.content else { unreachable!("just made one") };
+    let base = &view.content.polynomial;
     let mut power = base.clone();
     for _ in 1..exponent as usize {
         power = product(&power, base)?;
     }
-    Ok(view.with_content(Content::Polynomial(power)))
+    Ok(view.with_polynomial(power))
 }
 
 pub(super) fn neg(context: &mut Context<'_, '_>) -> Result<View, String> {

@@ -10,7 +10,7 @@ use crate::nn::onnx::index::Rearrangement;
 use crate::nn::onnx::network::{Network, image_shape};
 use crate::nn::onnx::proto::Node;
 use crate::nn::onnx::realise::no_image;
-use crate::nn::onnx::view::{Content, View};
+use crate::nn::onnx::view::View;
 
 fn geometry(node: &Node<'_>, dims: &[usize]) -> Result<(TensorShape, Geometry), String> {
     let shape = image_shape(dims).filter(|_| dims.len() == 4).ok_or_else(|| no_image(dims))?;
@@ -101,7 +101,6 @@ pub(super) fn maximum(
         true => view.clone(),
         false => network.plain(view, name)?,
     };
-    let content = view.content.clone();
     let bare = view.without_content();
     let [h, w] = geometry.output;
     let dims = vec![1, shape.c, h, w];
@@ -121,27 +120,26 @@ pub(super) fn maximum(
             }
         }
     };
-    Ok(match content {
-        Content::Polynomial(_) => result.with_content(content),
-        Content::Affine { scale, shift } => {
-            let first = |i: usize| i / (h * w) * shape.h * shape.w;
-            result.affine(|i| scale[first(i)], |i| shift[first(i)])
-        }
-    })
+    if view.content.inner.is_none() {
+        return Ok(result.with_content(view.content));
+    }
+    let (scale, shift) = view.scale_and_shift();
+    let first = |i: usize| i / (h * w) * shape.h * shape.w;
+    Ok(result.affine(|i| scale[first(i)], |i| shift[first(i)]))
 }
 
 /// Whether a view is one increasing function of degree 1 per channel.
 fn increasing(view: &View, shape: TensorShape) -> bool {
-    match &view.content {
-        Content::Polynomial(c) => c.len() == 2 && c[1] > 0.0,
-        Content::Affine { scale, shift } => {
-            let pixels = shape.h * shape.w;
-            let uniform = |values: &[f64]| values.iter().all(|&value| value == values[0]);
-            scale.chunks_exact(pixels).all(|channel| channel[0] > 0.0 && uniform(channel))
-                && shift.chunks_exact(pixels).all(uniform)
-                && !view.has_holes()
-        }
+    let polynomial = &view.content.polynomial;
+    if polynomial.len() > 2 || view.content.inner.is_none() {
+        return polynomial.len() == 2 && polynomial[1] > 0.0;
     }
+    let (scale, shift) = view.scale_and_shift();
+    let pixels = shape.h * shape.w;
+    let uniform = |values: &[f64]| values.iter().all(|&value| value == values[0]);
+    scale.chunks_exact(pixels).all(|channel| channel[0] > 0.0 && uniform(channel))
+        && shift.chunks_exact(pixels).all(uniform)
+        && !view.has_holes()
 }
 
 /// Every window written out as a square of this side, one beside the other: what is in the padding, or beyond a window
