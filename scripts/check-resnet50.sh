@@ -37,8 +37,8 @@ row() { # protocol, real seconds: a line of the table, and whether it is within 
 }
 
 {
-    printf 'ResNet-50, 224 x 224, %s, %s cores; at most 6 GiB\n\n' \
-        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(nproc)"
+    printf 'ResNet-50, 224 x 224, %s, %s processors; at most 6 GiB\n\n' \
+        "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)" "$(getconf _NPROCESSORS_ONLN)"
     printf '%-8s %8s %9s %10s %10s %10s\n' protocol 'real s' 'at most s' 'peak GiB' 'online s' 'offline s'
 } > "$work/table"
 failed=0

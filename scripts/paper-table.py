@@ -246,9 +246,9 @@ def machines(results, manifests):
     for data, manifest in manifests.items():
         host, scenario, peak = manifest["host"], manifest["scenario"], manifest["peak_rss_bytes"]
         peak = f"{peak / 2**30:.2f} GiB" if peak else "-"
-        rows.append([SETS[data], str(scenario["repetitions"]), peak, f"{host['cpu_model']}, {host['cores']} cores",
+        rows.append([SETS[data], str(scenario["repetitions"]), peak, f"{host['cpu_model']}, {host['cores']} used",
                      (manifest["git_commit"] or "-")[:12], manifest["started_at"], manifest["finished_at"] or "not finished"])
-    return table(["data set", "runs of a cell", "peak memory", "machine", "commit", "started", "finished"], rows)
+    return table(["data set", "runs of a cell", "peak memory", "machine, cores", "commit", "started", "finished"], rows)
 
 
 def main():
@@ -275,7 +275,10 @@ byte and no round. A link is its round-trip time and its bandwidth each way; no 
 {f"Not run here: {', '.join(missing)}." + chr(10) if missing else ""}
 *Authors'* rows are not ours. **Digitised**: read from plots in the history of the authors' code, from before publication,
 within 2 % (~: extrapolated), on their machines, RTT about 0 and 100 ms by `sleep` and no bandwidth limit. **Rerun**: their
-code, run by us on a CPU with its own delay by `sleep`; the rounds and bytes (both directions together) are what it sent.
+code, run by us on a CPU with its own delay by `sleep`; the rounds and bytes (both directions together) are what it sent, whatever the
+data set. Their times are not to be taken as ours are: exact-ReLU runs have masks and triples of zeros, HoneyBadger's mask is the constant
+1, triples are made while the clock runs, and over a real delay of 50 ms each way the same programs are 2.6 to 4.0 times slower than
+with their `sleep`, which reverses a ranking.
 **Published**: the paper claims 3 to 110 x over the state of the art, on networks of up to 23 million parameters. Which of ours is
 nearest: `gmw` computes what CrypTen's ReLU computes, `espn` and `espn-reference` are ESPN, `honeybadger` is HoneyBadger;
 COINN and GForce have no counterpart here. All figures: [authors.csv](authors.csv).

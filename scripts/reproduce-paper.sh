@@ -21,4 +21,4 @@ for name in "${names[@]}"; do
     echo "$name: $(($(date +%s) - start)) s" >&2
 done
 python3 scripts/paper-table.py
-echo "results/paper/table.md and README.md are up to date"
+echo "results/paper/table.md and README's table are up to date; README's sentences below the table are not generated: compare them"

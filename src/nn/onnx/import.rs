@@ -15,6 +15,9 @@ use crate::nn::graph::Graph;
 /// The oldest standard operators whose meaning has not changed since.
 const OLDEST_OPSET: i64 = 7;
 
+/// Bytes of tensors that depend on the image, and are still to be read, beyond which a file is not believed.
+const MAX_HELD: usize = 1 << 31;
+
 /// What a tensor of the file is.
 #[derive(Clone, Debug)]
 pub(super) enum Value {
@@ -29,6 +32,14 @@ impl Value {
         match self {
             Value::Constant(constant) => &constant.dims,
             Value::View(view) => &view.dims,
+        }
+    }
+
+    /// Bytes of a view; constants are limited by the file.
+    fn bytes(&self) -> usize {
+        match self {
+            Value::Constant(_) => 0,
+            Value::View(view) => view.bytes(),
         }
     }
 }
@@ -144,6 +155,7 @@ pub(super) fn import(bytes: &[u8], path: &Path) -> Result<Graph, NnError> {
         initializers,
         values: HashMap::from([(name, Value::View(View::of(0, dims)))]),
         uses: uses(graph, &needed, output),
+        held: 0,
         batch,
     };
     for (node, _) in graph.nodes.iter().zip(&needed).filter(|(_, needed)| **needed) {
@@ -209,6 +221,8 @@ struct Importer<'m, 'a> {
     initializers: HashMap<&'m str, &'m Tensor<'a>>,
     values: HashMap<&'m str, Value>,
     uses: HashMap<&'m str, usize>,
+    /// Bytes of `values`.
+    held: usize,
     batch: usize,
 }
 
@@ -240,8 +254,12 @@ impl<'m, 'a> Importer<'m, 'a> {
                 view.name = Rc::from(label(node));
             }
             if self.uses.contains_key(name) {
+                self.held += value.bytes();
                 self.values.insert(name, value);
             }
+        }
+        if self.held > MAX_HELD {
+            return Err(blame(&self.path, "holds more elements in memory than longhaul takes".to_string()));
         }
         Ok(())
     }
@@ -264,7 +282,12 @@ impl<'m, 'a> Importer<'m, 'a> {
             *uses = uses.saturating_sub(1);
             *uses
         });
-        Ok(if left == 0 { self.values.remove(name) } else { self.values.get(name).cloned() })
+        if left > 0 {
+            return Ok(self.values.get(name).cloned());
+        }
+        let value = self.values.remove(name);
+        self.held = self.held.saturating_sub(value.as_ref().map_or(0, Value::bytes));
+        Ok(value)
     }
 
     fn finish(mut self, output: &'m str) -> Result<Graph, NnError> {

@@ -1,6 +1,6 @@
 //! The graph under construction: nodes, and each thing made only once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -20,13 +20,23 @@ const COEFFICIENT_ERROR: f64 = 1.0 / 4096.0;
 /// Weights of one layer beyond which a file is not believed.
 pub(super) const MAX_WEIGHTS: usize = 1 << 28;
 
+/// Weights and elements of all layers together beyond which a file is not believed: one of 23 million weights has some 40
+/// million, with those of batch norms not yet folded twice that.
+const MAX_SIZE: usize = 1 << 30;
+
+/// Nodes beyond which a file is not believed.
+const MAX_NODES: usize = 1 << 15;
+
 /// A graph under construction.
 pub(super) struct Network {
     nodes: Vec<Node>,
     /// Of every node: whether its values have more fractional bits than an activation's, whose truncation needs some to
     /// remove.
     spare_bits: Vec<bool>,
-    names: HashSet<String>,
+    /// The names taken, and the number to try next after each.
+    names: HashMap<String, u32>,
+    /// Weights and elements of all nodes.
+    size: usize,
     activations: Vec<(NodeId, Function, NodeId)>,
     rearranged: HashMap<(NodeId, TensorShape, Rc<Vec<u32>>), NodeId>,
     /// Scale per channel and shift per element, as bits.
@@ -40,7 +50,8 @@ impl Network {
         Network {
             nodes: vec![input],
             spare_bits: vec![false],
-            names: HashSet::from(["input".to_string()]),
+            names: HashMap::from([("input".to_string(), 2)]),
+            size: 0,
             activations: Vec::new(),
             rearranged: HashMap::new(),
             scaled: HashMap::new(),
@@ -63,12 +74,14 @@ impl Network {
     pub fn push(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         let shapes: Vec<TensorShape> = inputs.iter().map(|&input| self.shape(input)).collect();
         let shape = op.output_shape(&shapes)?;
-        let numbered = (2..).map(|number| format!("{name}#{number}"));
-        let name = std::iter::once(name.to_string())
-            .chain(numbered)
-            .find(|name| !self.names.contains(name))
-            .expect("the numbers never end");
-        self.names.insert(name.clone());
+        let weights = if let Op::Linear { weights, bias, .. } = &op { weights.len() + bias.len() } else { 0 };
+        self.size = self.size.saturating_add(weights).saturating_add(shape.elements());
+        if self.size > MAX_SIZE || self.nodes.len() >= MAX_NODES {
+            return Err(format!(
+                "makes the network larger than longhaul takes ({MAX_NODES} layers, {MAX_SIZE} weights and elements)"
+            ));
+        }
+        let name = self.free_name(name);
         self.spare_bits.push(match op {
             Op::Linear { .. } => true,
             Op::Activation { .. } => false,
@@ -76,6 +89,17 @@ impl Network {
         });
         self.nodes.push(Node { name, op, inputs: inputs.to_vec(), shape });
         Ok(self.nodes.len() - 1)
+    }
+
+    fn free_name(&mut self, wanted: &str) -> String {
+        let mut name = wanted.to_string();
+        while self.names.contains_key(&name) {
+            let number = self.names.entry(wanted.to_string()).or_insert(2);
+            name = format!("{wanted}#{number}");
+            *number += 1;
+        }
+        self.names.insert(name.clone(), 2);
+        name
     }
 
     /// The node as a vector in its own order `[h][w][c]`.
@@ -119,13 +143,15 @@ impl Network {
     }
 
     /// Whether no element can be negative because all come out of a ReLU.
-    fn is_rectified(&self, node: NodeId) -> bool {
-        match &self.nodes[node].op {
-            Op::Activation { function, .. } => matches!(function, Function::Relu | Function::Relu6),
-            Op::MaxPool { .. } | Op::AvgPool { .. } | Op::GlobalAvgPool | Op::Rearrange { .. } | Op::Flatten => {
-                self.is_rectified(self.nodes[node].inputs[0])
+    fn is_rectified(&self, mut node: NodeId) -> bool {
+        loop {
+            match &self.nodes[node].op {
+                Op::Activation { function, .. } => return matches!(function, Function::Relu | Function::Relu6),
+                Op::MaxPool { .. } | Op::AvgPool { .. } | Op::GlobalAvgPool | Op::Rearrange { .. } | Op::Flatten => {
+                    node = self.nodes[node].inputs[0];
+                }
+                _ => return false,
             }
-            _ => false,
         }
     }
 

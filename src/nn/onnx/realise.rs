@@ -6,6 +6,9 @@ use super::view::{Content, Map, View};
 use crate::nn::graph::{NodeId, Op, TensorShape};
 use crate::ring::LinearShape;
 
+/// Pools in a row that a scale is folded through: each is made again.
+const MAX_POOLS: usize = 4;
+
 /// A tensor as `scale x + shift` of a node.
 pub(super) struct Split {
     pub base: NodeId,
@@ -152,19 +155,22 @@ impl Network {
     }
 
     /// Whether scaling the channels of a node is a matter of the weights that made it.
-    pub fn folds(&self, node: NodeId) -> bool {
-        match self.node(node).op {
-            Op::Linear { .. } => true,
-            Op::AvgPool { padding: 0, .. } | Op::GlobalAvgPool => self.folds(self.node(node).inputs[0]),
-            _ => false,
+    pub fn folds(&self, mut node: NodeId) -> bool {
+        for _ in 0..=MAX_POOLS {
+            match self.node(node).op {
+                Op::Linear { .. } => return true,
+                Op::AvgPool { padding: 0, .. } | Op::GlobalAvgPool => node = self.node(node).inputs[0],
+                _ => return false,
+            }
         }
+        false
     }
 
     /// A copy of `node` whose linear layer has other weights; the old one goes if nothing else reads it.
     fn folded(&mut self, node: NodeId, scale: &[f64], shift: &[f64]) -> Result<Option<NodeId>, String> {
         let original = self.node(node);
         let TensorShape { h, w, .. } = original.shape;
-        let name = original.name.clone();
+        let name = unnumbered(&original.name).to_string();
         if let Op::Linear { shape, weights, bias } = &original.op {
             let op = scaled_linear(*shape, weights, bias, (scale, shift));
             let inputs = original.inputs.clone();
@@ -192,6 +198,14 @@ impl Network {
         // A part of a tensor: only that part is to be masked and sent.
         let node = self.materialised(&view.without_content(), name)?;
         Ok(View::of(node, view.dims.clone()).with_content(view.content.clone()))
+    }
+}
+
+/// A node's name without the number that made it unique.
+fn unnumbered(name: &str) -> &str {
+    match name.rsplit_once('#') {
+        Some((name, number)) if number.parse::<u32>().is_ok() => name,
+        _ => name,
     }
 }
 

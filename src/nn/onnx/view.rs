@@ -64,6 +64,12 @@ impl View {
         self.dims.iter().product()
     }
 
+    /// Bytes of the map and the functions.
+    pub fn bytes(&self) -> usize {
+        let map = if let Map::Picked(index) = &self.map { 4 * index.len() } else { 0 };
+        map + self.content.inner.as_ref().map_or(0, |inner| 16 * inner.scale.len())
+    }
+
     pub fn is_plain(&self) -> bool {
         self.content.inner.is_none() && self.content.polynomial[..] == [0.0, 1.0]
     }

@@ -7,7 +7,6 @@ mod linear;
 
 use super::graph::{Graph, Node, Op, TensorShape, Windows, ZERO};
 use crate::protocol::Function;
-use crate::ring::LinearShape;
 
 /// What one activation slot saw.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -136,11 +135,6 @@ pub(in crate::nn) fn evaluate(node: &Node, shapes: &[TensorShape], operands: &[&
         Op::Flatten => operands[0].to_vec(),
         Op::Input | Op::Activation { .. } => unreachable!("the caller evaluates {}", node.name),
     }
-}
-
-/// A linear layer without bias.
-pub(in crate::nn) fn linear_map(shape: &LinearShape, weights: &[f32], input: &[f64]) -> Vec<f64> {
-    linear::apply(shape, weights, &vec![0.0; shape.channels()], input)
 }
 
 /// One operation with one operand, of this shape.

@@ -9,7 +9,6 @@ use crate::nn::onnx::network::{MAX_WEIGHTS, Network, bias_of, image_shape};
 use crate::nn::onnx::proto::Node;
 use crate::nn::onnx::realise::{Split, no_image};
 use crate::nn::onnx::view::View;
-use crate::nn::plain;
 use crate::ring::{ConvShape, LinearShape};
 
 /// A convolution with dense kernels in the order `[h][w][in][out]`.
@@ -123,14 +122,24 @@ fn convolve(
     thinned(&result, geometry, stride)
 }
 
-/// Adds what the shift of the input becomes; both in the order `[channel][row][column]`.
+/// Adds what the shift of the input becomes; both in the order `[channel][row][column]`. Weights that are zero, as most of
+/// a dilated or grouped kernel's are, cost nothing.
 fn add_convolved(shift: &mut [f64], conv: &ConvShape, weights: &[f32], added: &[f64]) {
-    let pixels = conv.in_h * conv.in_w;
-    let image: Vec<f64> = (0..pixels * conv.in_c).map(|i| added[i % conv.in_c * pixels + i / conv.in_c]).collect();
-    let convolved = plain::linear_map(&LinearShape::Conv2d(*conv), weights, &image);
-    let out_pixels = conv.out_h() * conv.out_w();
-    for (i, value) in convolved.into_iter().enumerate() {
-        shift[i % conv.out_c * out_pixels + i / conv.out_c] += value;
+    let ConvShape { in_h, in_w, in_c, out_c, kernel_w, stride, padding: [top, left, ..], .. } = *conv;
+    let (out_h, out_w) = (conv.out_h(), conv.out_w());
+    for (i, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight != 0.0) {
+        let (output, input, tap) = (i % out_c, i / out_c % in_c, i / (out_c * in_c));
+        let within = |at: usize, before: usize, size: usize| at.checked_sub(before).filter(|&at| at < size);
+        for row in 0..out_h {
+            let Some(y) = within(row * stride + tap / kernel_w, top, in_h) else { continue };
+            let from = &added[(input * in_h + y) * in_w..][..in_w];
+            let to = &mut shift[(output * out_h + row) * out_w..][..out_w];
+            for (column, to) in to.iter_mut().enumerate() {
+                if let Some(x) = within(column * stride + tap % kernel_w, left, in_w) {
+                    *to += f64::from(weight) * from[x];
+                }
+            }
+        }
     }
 }
 

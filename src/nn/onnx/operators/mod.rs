@@ -4,6 +4,7 @@ mod activation;
 mod arithmetic;
 mod convolution;
 mod dense;
+mod known;
 mod pool;
 mod reduce;
 mod shape;
@@ -69,7 +70,7 @@ pub(super) const SUPPORTED: &[&str] = &[
 /// # Errors
 /// Why no network can have it.
 pub(super) fn apply(context: &mut Context<'_, '_>) -> Outputs {
-    if let Some(known) = shape::known(context) {
+    if let Some(known) = known::known(context) {
         return known;
     }
     let one = |value: Result<View, String>| value.map(|view| vec![Value::View(view)]);
