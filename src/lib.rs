@@ -5,9 +5,10 @@
 //! ```text
 //! units <- crypto <- ring ─┐
 //! units <- link ───────────┴─ protocol <- nn <- run <- cli
-//!                              scenario, report: know only what lies below them
+//!                              scenario, report: know only what lies below them; report <- check <- cli
 //! ```
 
+pub mod check;
 pub mod crypto;
 pub mod link;
 pub mod nn;

@@ -13,6 +13,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("nn", &["units", "crypto", "link", "ring", "protocol"]),
     ("scenario", &["units", "protocol", "nn"]),
     ("report", &["units"]),
+    ("check", &["units", "report"]),
     ("run", &["units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report"]),
 ];
 

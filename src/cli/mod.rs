@@ -1,9 +1,20 @@
 //! The command line: one file per subcommand.
 
+mod allocator;
+mod check;
+mod completions;
+mod dry_run;
+mod explain;
+mod histograms;
+mod init;
 mod inspect;
 mod list;
+mod man;
+mod merge;
 mod progress;
 mod run;
+mod schema;
+mod source;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -18,7 +29,7 @@ const BAD_INPUT: u8 = 2;
     name = "longhaul",
     version,
     about = "Measures real two-party private inference over an emulated wide-area link",
-    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n\nExit status: 0 ok, 1 the run failed or was interrupted, 2 bad input."
+    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul init                                 a scenario of your own to start from\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n  longhaul explain minionn/gc/wan               what one cell does, and why it takes its time\n  longhaul check results/baseline               is it as fast, and byte for byte the same?\n\nExit status: 0 ok, 1 the run failed or was interrupted or check found a regression, 2 bad input."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -27,9 +38,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
+    Init(init::Args),
     Run(run::Args),
+    Check(check::Args),
     List(list::Args),
     Inspect(inspect::Args),
+    Explain(explain::Args),
+    Merge(merge::Args),
+    Schema(schema::Args),
+    Completions(completions::Args),
+    Man(man::Args),
 }
 
 /// How results are printed on standard output.
@@ -64,9 +82,16 @@ pub fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_env("LONGHAUL_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let result = match Cli::parse().command {
+        Command::Init(args) => init::main(&args),
         Command::Run(args) => run::main(&args),
+        Command::Check(args) => check::main(&args),
         Command::List(args) => list::main(&args),
         Command::Inspect(args) => inspect::main(&args),
+        Command::Explain(args) => explain::main(&args),
+        Command::Merge(args) => merge::main(&args),
+        Command::Schema(args) => schema::main(&args),
+        Command::Completions(args) => completions::main(&args),
+        Command::Man(args) => man::main(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

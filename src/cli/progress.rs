@@ -1,6 +1,6 @@
 //! Progress on standard error: a bar on a terminal, plain lines otherwise.
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
 use longhaul::run::Observer;
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ pub struct Progress {
 
 impl Progress {
     pub fn new() -> Progress {
-        let style = "{spinner} {pos}/{len} [{bar:30}] {elapsed} (about {eta} left)  {msg}";
+        let style = "{spinner} {pos}/{len} [{bar:30}] {elapsed}  {msg}";
         let bar = std::io::stderr().is_terminal().then(|| {
             let style =
                 ProgressStyle::with_template(style).expect("a constant template that parses").progress_chars("=> ");
@@ -44,24 +44,36 @@ impl Progress {
 }
 
 impl Observer for Progress {
-    fn planned(&mut self, executions: u64) {
-        self.planned = executions;
-        match &self.bar {
-            Some(bar) => {
-                bar.set_length(executions);
-                bar.enable_steady_tick(Duration::from_millis(200));
-            }
-            None => self.line(&format!("{executions} executions planned")),
+    fn planned(&mut self, executions: u64, made_before: u64) {
+        (self.planned, self.done) = (executions, made_before);
+        let resumed = match made_before {
+            0 => String::new(),
+            _ => format!(", {made_before} of them made before the interruption"),
+        };
+        if made_before > 0 || self.bar.is_none() {
+            self.line(&format!("{executions} executions planned{resumed}"));
+        }
+        if let Some(bar) = &self.bar {
+            bar.set_length(executions);
+            bar.set_position(made_before);
+            bar.enable_steady_tick(Duration::from_millis(200));
         }
     }
 
-    fn starting(&mut self, cell: &str, repetition: Option<u32>) {
-        let text = match repetition {
-            Some(repetition) => format!("{cell}, repetition {}", repetition + 1),
-            None => format!("{cell}, warm-up"),
+    fn starting(&mut self, cell: &str, repetition: Option<(u32, u32)>, left: Option<Duration>) {
+        let run = match repetition {
+            Some((repetition, of)) => format!("repetition {} of {of}", repetition + 1),
+            None => "warm-up".to_string(),
         };
+        let left = left.map_or(String::new(), |left| format!("; about {} left", HumanDuration(left)));
+        let text = format!("{cell}, {run}{left}");
+        // Automatic repetitions are more than were planned.
+        self.planned = self.planned.max(self.done + 1);
         match &self.bar {
-            Some(bar) => bar.set_message(text),
+            Some(bar) => {
+                bar.set_length(self.planned);
+                bar.set_message(text);
+            }
             None if self.last_line.elapsed() >= LINE_EVERY => {
                 self.last_line = Instant::now();
                 self.line(&format!("{}/{}: {text}", self.done + 1, self.planned));

@@ -1,24 +1,24 @@
 //! `longhaul run`: executes a scenario and writes its results.
 
 use super::progress::Progress;
-use super::{Failure, Format};
+use super::{Failure, Format, dry_run, histograms, source};
 use anyhow::{Context, anyhow};
-use longhaul::report::{Host, Manifest, Record, ResultsDir, profile, table};
-use longhaul::run::{self, Outcome, RunError, catalogue, cpu_features};
-use longhaul::scenario::{self, Scenario, SearchPath};
+use longhaul::report::{
+    Host, LayerRecord, Manifest, Record, ResultsDir, SpeedupRecord, SummaryRecord, profile, read_manifest,
+    read_records, table,
+};
+use longhaul::run::{self, Filter, Outcome, RunError, Selection, Shard, cpu_features};
+use longhaul::scenario::Scenario;
 use serde_json::Value;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 use tokio_util::sync::CancellationToken;
 
-/// The scenario of `longhaul run` without a file.
-const QUICKSTART: &str = include_str!("../../scenarios/quickstart.toml");
-
 /// Run a scenario: every model, protocol and link, executed for real
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n  longhaul run --profile\n\nWrites runs.csv, layers.csv, summary.csv, speedup.csv and manifest.json to the output folder; the table goes to standard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured."
+    after_help = "Examples:\n  longhaul run\n  longhaul run scenarios/cifar10-resnet20.toml --data ~/datasets --out /tmp/resnet20\n  longhaul run --profile\n  longhaul run scenarios/protocols.toml --filter 'resnet20/gc*/wan' --dry-run\n  longhaul run scenarios/paper/cifar10.toml --resume\n\nWrites runs.csv, layers.csv, messages.csv, summary.csv, speedup.csv, scenario.toml and manifest.json to the output folder; the table goes to standard output, progress to standard error. Ctrl-C stops cleanly and keeps what was measured; --resume goes on from there."
 )]
 pub struct Args {
     /// Scenario file (TOML); without one the built-in quickstart runs
@@ -35,50 +35,143 @@ pub struct Args {
     /// Print where the online time goes, too: computing by kind of layer, latency, bandwidth
     #[arg(long)]
     profile: bool,
+    /// Run only cells that match MODEL/PROTOCOL/LINK, or one name; * and ? stand for letters; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    filter: Vec<Filter>,
+    /// Run only part I of N, as I/N, so that several machines share the work; "auto" (the default) takes it from a Slurm
+    /// array task or a Kubernetes Indexed Job, if there is one. `longhaul merge` joins the parts
+    #[arg(long, value_name = "I/N", default_value = "auto", value_parser = parse_shard)]
+    shard: ShardChoice,
+    /// Print the cells with their predicted times, bytes and memory, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Go on with the interrupted run in the output folder; what it measured is kept
+    #[arg(long)]
+    resume: bool,
+    /// Write histograms of the online times, whole and per layer, as histograms/*.hgrm (HdrHistogram's format)
+    #[arg(long)]
+    hgrm: bool,
+}
+
+/// Which part of the work is this process's.
+#[derive(Clone, Copy, Debug)]
+enum ShardChoice {
+    /// What the scheduler says.
+    Auto,
+    Given(Shard),
+}
+
+fn parse_shard(text: &str) -> Result<ShardChoice, String> {
+    if text == "auto" { Ok(ShardChoice::Auto) } else { text.parse().map(ShardChoice::Given) }
+}
+
+impl ShardChoice {
+    fn resolve(self) -> Result<Option<Shard>, String> {
+        match self {
+            ShardChoice::Given(shard) => Ok(Some(shard)),
+            ShardChoice::Auto => Shard::from_environment(|name| std::env::var(name).ok()),
+        }
+    }
+}
+
+/// Parts of one run lie beside each other.
+fn default_folder(scenario: &Scenario, shard: Option<Shard>) -> PathBuf {
+    let folder = Path::new("results").join(&scenario.name);
+    match shard {
+        Some(Shard { index, count }) => folder.join(format!("shard-{}-of-{count}", index + 1)),
+        None => folder,
+    }
 }
 
 pub fn main(args: &Args) -> Result<(), Failure> {
-    let scenario = load(args).map_err(Failure::bad_input)?;
-    let scenario = &scenario;
-    let out = args.out.clone().unwrap_or_else(|| Path::new("results").join(&scenario.name));
-    let mut manifest = manifest(scenario)?;
-    let mut progress = Progress::new();
-    let mut rows = 0;
-    let ended = with_ctrl_c(|cancel| {
-        let prepared = run::prepare(scenario, cancel)?;
-        let mut results = ResultsDir::create(&out)?;
-        let ended = run::run(&prepared, &mut results, &mut manifest, &mut progress, cancel);
-        rows = results.runs().len();
-        ended
-    });
-    progress.clear();
-    let outcome = ended?.map_err(|error| match error.is_bad_input() {
-        true => Failure::bad_input(blame(error, scenario, args)),
-        false => Failure::from(stopped(error, rows, &out)),
-    })?;
+    let loaded = source::load(args.file.as_deref(), args.data.as_deref()).map_err(Failure::bad_input)?;
+    let scenario = &loaded.scenario;
+    let shard = args.shard.resolve().map_err(|text| Failure::bad_input(anyhow!(text)))?;
+    let out = args.out.clone().unwrap_or_else(|| default_folder(scenario, shard));
+    let selection = Selection { filters: args.filter.clone(), shard };
+    if args.dry_run {
+        return dry_run::main(&loaded, &selection, args.format);
+    }
+    if args.resume && is_complete(scenario, &selection, &out) {
+        let _ = writeln!(std::io::stderr(), "the run in {} is complete, nothing is left to do", out.display());
+        return Ok(print(args, &read_outcome(&out)?)?);
+    }
+    warn_of_unfinished(args, &out);
+    if let Some(shard) = shard {
+        let units = selection.units(scenario).len();
+        let _ = writeln!(std::io::stderr(), "shard {shard}: {units} of the pairs of model and link");
+    }
+    let outcome = execute(&loaded, &selection, &out, args.resume)?;
+    if args.hgrm {
+        histograms::write(&out.join("histograms"), &outcome.times)?;
+    }
     print(args, &outcome)?;
     let _ = writeln!(std::io::stderr(), "results in {}", out.display());
     Ok(())
 }
 
-fn load(args: &Args) -> Result<Scenario, scenario::ScenarioError> {
-    let search =
-        SearchPath { data: args.data.clone(), environment: std::env::var_os("LONGHAUL_DATA").map(PathBuf::from) };
-    match &args.file {
-        Some(file) => scenario::load(file, &search, &catalogue()),
-        None => scenario::parse(QUICKSTART, file_name(args), &search, &catalogue()),
-    }
-}
-
-/// What messages call the scenario's file.
-fn file_name(args: &Args) -> &Path {
-    args.file.as_deref().unwrap_or(Path::new("quickstart (built in)"))
+/// Runs a scenario as `longhaul run` does, progress included, and leaves its results in `out`.
+pub(super) fn execute(
+    loaded: &source::Loaded,
+    selection: &Selection,
+    out: &Path,
+    resume: bool,
+) -> Result<Outcome, Failure> {
+    let scenario = &loaded.scenario;
+    let mut manifest = manifest(scenario)?;
+    let mut progress = Progress::new();
+    let mut rows = 0;
+    let ended = with_ctrl_c(|cancel| {
+        let prepared = run::prepare(scenario, selection, cancel)?;
+        let mut results = if resume { ResultsDir::resume(out)? } else { ResultsDir::create(out)? };
+        results.keep_scenario(&*loaded.text);
+        let ended = run::run(&prepared, &mut results, &mut manifest, resume, &mut progress, cancel);
+        rows = results.runs().len();
+        ended
+    });
+    progress.clear();
+    ended?.map_err(|error| match error.is_bad_input() {
+        true => Failure::bad_input(loaded.blame(error)),
+        false => Failure::from(stopped(error, rows, out)),
+    })
 }
 
 fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
     let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
     let host = Host::this_machine(cpu_features());
-    Ok(Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?))
+    let mut manifest = Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?);
+    manifest.allocator = super::allocator::settings();
+    Ok(manifest)
+}
+
+/// Whether `out` holds the complete results of the same run.
+fn is_complete(scenario: &Scenario, selection: &Selection, out: &Path) -> bool {
+    let selection = (!selection.is_whole()).then(|| selection.to_string());
+    read_manifest(out.join("manifest.json")).is_ok_and(|manifest| {
+        manifest.finished_at.is_some()
+            && manifest.scenario_digest.to_hex().as_str() == scenario.digest()
+            && manifest.selection == selection
+    })
+}
+
+/// What a complete run printed, from its files.
+fn read_outcome(out: &Path) -> anyhow::Result<Outcome> {
+    let summaries = read_records::<SummaryRecord>(out.join(SummaryRecord::FILE))?;
+    let speedups = read_records::<SpeedupRecord>(out.join(SpeedupRecord::FILE))?;
+    let layers = read_records::<LayerRecord>(out.join(LayerRecord::FILE))?;
+    Ok(Outcome { summaries, speedups, layers, times: Vec::new() })
+}
+
+/// Results of many hours should not be replaced by a slip.
+fn warn_of_unfinished(args: &Args, out: &Path) {
+    if let Some(executions @ 1..) = run::unfinished(out).filter(|_| !args.resume) {
+        let _ = writeln!(
+            std::io::stderr(),
+            "warning: {} holds an unfinished run of {executions} executions, which this run replaces; to go on with it, \
+             press Ctrl-C and add --resume",
+            out.display()
+        );
+    }
 }
 
 /// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
@@ -110,18 +203,6 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
     })
 }
 
-/// A fault that showed when the scenario's files were read, at the scenario's line that names them.
-fn blame(error: RunError, scenario: &Scenario, args: &Args) -> anyhow::Error {
-    let text = match &args.file {
-        Some(file) => std::fs::read_to_string(file).ok(),
-        None => Some(QUICKSTART.to_string()),
-    };
-    match text.zip(error.key(scenario)) {
-        Some((text, key)) => scenario::blame(&text, file_name(args), &key, error.to_string()).into(),
-        None => error.into(),
-    }
-}
-
 /// What stopped the run, and what it leaves behind.
 fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
     let kept = match rows {
@@ -133,7 +214,7 @@ fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
 }
 
 fn print(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
-    let Outcome { summaries, speedups, layers } = outcome;
+    let Outcome { summaries, speedups, layers, .. } = outcome;
     let text = match args.format {
         Format::Table if args.profile => format!("{}\n{}", table(summaries, speedups), profile(layers)),
         Format::Table => table(summaries, speedups),
@@ -149,8 +230,9 @@ fn print(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
 }
 
 /// The rows for JSON: cells that CSV writes as digits are numbers, those it leaves empty are null.
-fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
-    const NAMES: [&str; 8] = ["scenario", "model", "protocol", "link", "subject", "baseline", "name", "kind"];
+pub(super) fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
+    const NAMES: [&str; 11] =
+        ["scenario", "model", "protocol", "link", "subject", "baseline", "name", "kind", "phase", "from", "to"];
     let mut rows = serde_json::to_value(records)?;
     let cells = rows.as_array_mut().into_iter().flatten();
     let cells = cells.filter_map(Value::as_object_mut).flatten();

@@ -2,7 +2,7 @@
 
 use super::clock::Stopwatch;
 use super::fabric::{Fabric, Message};
-use super::ledger::{AccountTotals, Ledger, Mark};
+use super::ledger::{AccountTotals, Ledger, Mark, Sent};
 use super::run::LinkConfig;
 use super::{ClockMode, ComputeMode, CriticalPath, LinkError, LinkModel, Party, Phase};
 use crate::units::Nanos;
@@ -109,6 +109,7 @@ impl Endpoint {
             Histogram::new_with_max(HOUR_NS, 3).expect("an hour to three significant digits fits a histogram");
         let ledger = Ledger {
             sent: BTreeMap::new(),
+            messages: Vec::new(),
             marks: Vec::new(),
             accounts: Default::default(),
             paths: Default::default(),
@@ -203,6 +204,15 @@ impl Endpoint {
         traffic.bytes += length;
         traffic.messages += 1;
         traffic.depth = traffic.depth.max(message.depth);
+        self.ledger.messages.push(Sent {
+            phase: self.phase,
+            layer: self.layer,
+            to,
+            bytes: length,
+            depth: message.depth,
+            sent_at: account.totals.now,
+            arrives_at,
+        });
         self.fabric.send(self.me, to, message)?;
         self.stopwatch.resume();
         Ok(())

@@ -16,6 +16,25 @@ pub struct Traffic {
     pub depth: u32,
 }
 
+/// One message, as its sender saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The phase, on whose clock the times are.
+    pub phase: Phase,
+    /// The sender's layer.
+    pub layer: u32,
+    /// The receiver.
+    pub to: Party,
+    /// Payload bytes.
+    pub bytes: u64,
+    /// Causal depth.
+    pub depth: u32,
+    /// When the sender let go of it.
+    pub sent_at: Nanos,
+    /// When its last byte reaches the receiver.
+    pub arrives_at: Nanos,
+}
+
 /// A party's clock when it left a layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
@@ -46,6 +65,8 @@ pub type Digests = BTreeMap<(Phase, Party), blake3::Hash>;
 pub struct Ledger {
     /// What it sent.
     pub sent: BTreeMap<(Phase, u32, Party), Traffic>,
+    /// The same message by message, in the order of sending.
+    pub messages: Vec<Sent>,
     /// When it left each layer, in order.
     pub marks: Vec<Mark>,
     /// Totals by [`Phase`] index.
@@ -62,6 +83,11 @@ impl Ledger {
     /// Bytes sent to `to` in `phase`.
     pub fn bytes(&self, phase: Phase, to: Party) -> u64 {
         self.sent.iter().filter(|((p, _, t), _)| *p == phase && *t == to).map(|(_, traffic)| traffic.bytes).sum()
+    }
+
+    /// Messages sent to `to` in `phase`.
+    pub fn messages(&self, phase: Phase, to: Party) -> u64 {
+        self.sent.iter().filter(|((p, _, t), _)| *p == phase && *t == to).map(|(_, traffic)| traffic.messages).sum()
     }
 
     /// Largest causal depth of what was sent in `phase`.

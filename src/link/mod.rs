@@ -21,7 +21,7 @@ mod wait;
 pub use clock::{ClockMode, ComputeMode};
 pub use endpoint::{Captured, Endpoint};
 pub use error::LinkError;
-pub use ledger::{AccountTotals, Digests, Ledger, Mark, Traffic};
+pub use ledger::{AccountTotals, Digests, Ledger, Mark, Sent, Traffic};
 pub use model::{LinkModel, LinkParameters, ModelEntry, find_model, models};
 pub use party::{Party, Phase};
 pub use path::{CriticalPath, Spent};

@@ -50,7 +50,8 @@ impl MaskedOpening {
     #[inline(always)]
     pub fn truncated(self, opened: u64) -> (i64, bool) {
         let (x, wrapped) = self.shifted(opened);
-        (x as i64 - (self.offset() >> self.shift) as i64, wrapped)
+        // At w = 64 and t = 0 the opened value fills the ring, in which the difference is taken.
+        ((x as i64).wrapping_sub((self.offset() >> self.shift) as i64), wrapped)
     }
 
     /// `(Y >> t, wrapped)`: as [`MaskedOpening::truncated`] with the offset still in.

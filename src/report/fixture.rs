@@ -1,6 +1,6 @@
 //! Records for the tests of this module.
 
-use super::record::{LayerRecord, RunRecord};
+use super::record::{LayerRecord, MessageRecord, RunRecord};
 use crate::units::Nanos;
 
 /// One run of scenario `quickstart`, resnet20 over `wan`, that took `online_ms` online.
@@ -36,6 +36,13 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         transcript_blake3: blake3::hash(&repetition.to_le_bytes()),
         wrapped_activations: Some(0),
         pool: None,
+        online_messages_up: Some(20),
+        online_messages_down: Some(20),
+        offline_messages_up: Some(1),
+        offline_messages_down: Some(19),
+        offline_floor_s: Some(Nanos(400_000_000)),
+        offline_compute_s: Some(Nanos(90_000_000)),
+        calibration_s: Some(Nanos(2_000_000)),
     }
 }
 
@@ -78,5 +85,29 @@ pub fn layer(protocol: &str, layer: u32) -> LayerRecord {
         online_path_client_s: Nanos(23_456_789),
         online_path_latency_s: Nanos(50_000_000_000),
         online_path_bandwidth_s: Nanos(0),
+        online_s_p50: Some(Nanos(50_123_000_000)),
+        online_s_p90: Some(Nanos(55_000_000_000)),
+        online_s_p99: Some(Nanos(60_000_000_000)),
+    }
+}
+
+/// One message of the cell of [`run`].
+pub fn message(protocol: &str) -> MessageRecord {
+    MessageRecord {
+        scenario: "quickstart".into(),
+        model: "resnet20".into(),
+        protocol: protocol.into(),
+        link: "wan".into(),
+        phase: "online".into(),
+        from: "client".into(),
+        to: "server".into(),
+        layer: 0,
+        name: "conv1".into(),
+        kind: "conv2d".into(),
+        messages: 1,
+        bytes: 24_576,
+        round: 1,
+        sent_s: Nanos(1_000),
+        arrives_s: Nanos(51_967_080),
     }
 }

@@ -3,7 +3,7 @@
 use crate::units::Nanos;
 
 /// `812 ns`, `1.25 ms`, `98.7 s`, `12.0 min`, `3.50 h`.
-pub(super) fn time(time: Nanos) -> String {
+pub fn time(time: Nanos) -> String {
     const UNITS: [(f64, &str); 6] = [
         (1.0, "ns"),
         (1e3, "us"),

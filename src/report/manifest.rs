@@ -23,6 +23,21 @@ pub struct Manifest {
     pub started_at: String,
     /// RFC 3339, UTC; empty while the run goes on or if it was interrupted.
     pub finished_at: Option<String>,
+    /// When the run went on after an interruption; RFC 3339, UTC.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resumed_at: Vec<String>,
+    /// The cells that were asked for, unless all were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selection: Option<String>,
+    /// Which part of how many this is, if the run was cut into parts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<ShardRecord>,
+    /// The folders whose results were joined, if they were.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub merged_from: Vec<String>,
+    /// What the environment told the memory allocator, if anything: it shows in the times.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocator: Option<String>,
     /// The machine.
     pub host: Host,
     /// Seed of all randomness.
@@ -36,6 +51,15 @@ pub struct Manifest {
     pub peak_rss_bytes: Option<u64>,
     /// What the user should know before trusting the figures.
     pub warnings: Vec<String>,
+}
+
+/// Part `index`, counted from 1, of `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardRecord {
+    /// From 1 on.
+    pub index: usize,
+    /// Number of parts.
+    pub count: usize,
 }
 
 /// The machine that measured.
@@ -67,6 +91,11 @@ impl Manifest {
             git_commit: option_env!("LONGHAUL_GIT_COMMIT").map(str::to_owned),
             started_at: rfc3339_utc(started),
             finished_at: None,
+            resumed_at: Vec::new(),
+            selection: None,
+            shard: None,
+            merged_from: Vec::new(),
+            allocator: None,
             host,
             seed,
             scenario_digest,
@@ -76,10 +105,32 @@ impl Manifest {
         }
     }
 
+    /// Goes on where the run that wrote `earlier` stopped: it keeps that run's start and warnings, and warns if the
+    /// machine or the program is another one.
+    pub fn resume(&mut self, earlier: Manifest) {
+        self.resumed_at = earlier.resumed_at;
+        self.resumed_at.push(std::mem::replace(&mut self.started_at, earlier.started_at));
+        self.warnings = earlier.warnings;
+        self.peak_rss_bytes = earlier.peak_rss_bytes;
+        let program = |version, commit: Option<String>| format!("{version} {}", commit.unwrap_or_default());
+        let (before, now) =
+            (program(earlier.version, earlier.git_commit), program(self.version.clone(), self.git_commit.clone()));
+        if before != now {
+            self.warnings.push(format!("resumed with another program: {before} before, {now} after"));
+        }
+        if earlier.host != self.host {
+            let machine = |host: &Host| host.cpu_model.clone().unwrap_or_else(|| host.os.clone());
+            let (before, now) = (machine(&earlier.host), machine(&self.host));
+            self.warnings.push(format!(
+                "resumed on another machine ({before} before, {now} after): times of the two parts do not compare"
+            ));
+        }
+    }
+
     /// Fills in what is known only at the end: the time and the peak memory.
     pub fn finish(&mut self, finished: SystemTime) {
         self.finished_at = Some(rfc3339_utc(finished));
-        self.peak_rss_bytes = peak_rss_bytes();
+        self.peak_rss_bytes = self.peak_rss_bytes.max(peak_rss_bytes());
     }
 
     /// The file's contents.

@@ -5,14 +5,18 @@
 //! ```text
 //! runs -> summary (medians, intervals, speedups; statistics) -> table;  layers -> profile
 //!   └──────────────┴─> write (CSV files, manifest.json, all replaced atomically)
+//! folders of shards -> merge -> the same as of one run
 //! ```
 
+mod difference;
 mod encoding;
 mod error;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod human;
 mod manifest;
+mod merge;
+mod oddities;
 mod profile;
 mod record;
 mod statistics;
@@ -21,13 +25,19 @@ mod table;
 mod timestamp;
 mod write;
 
+pub use difference::first_difference;
 pub use error::ReportError;
-pub use human::bytes as human_bytes;
-pub use manifest::{Host, Manifest, SCHEMA_VERSION, peak_rss_bytes};
+pub use human::{bytes as human_bytes, time as human_time};
+pub use manifest::{Host, Manifest, SCHEMA_VERSION, ShardRecord, peak_rss_bytes};
+pub use merge::{MergeError, Merged, Part, merge, read_parts};
+pub use oddities::oddities;
 pub use profile::profile;
-pub use record::{CellKey, LayerRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
-pub use statistics::{Interval, Latencies, PairedRatio, RunId, paired_ratio};
+pub use record::{CellKey, LayerRecord, MessageRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
+pub use statistics::{
+    Calibrated, CalibratedRatio, Interval, Latencies, PairedRatio, RunId, calibrated_ratio, lower_quartile,
+    paired_ratio, relative_half_width,
+};
 pub use summary::{Comparison, speedups, summarize};
-pub use table::table;
+pub use table::{plain_table, table};
 pub use timestamp::rfc3339_utc;
-pub use write::{ResultsDir, read_manifest, read_records, read_runs};
+pub use write::{JOURNAL_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells};

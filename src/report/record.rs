@@ -14,25 +14,31 @@ pub trait Record: Serialize + DeserializeOwned {
     const FILE: &'static str;
     /// The header, in order.
     const COLUMNS: &'static [&'static str];
+    /// How many of them the first version wrote; the later ones are empty in its files.
+    const FIRST_COLUMNS: usize;
 }
 
-/// Declares a record and derives its header from the field names, so that they cannot differ.
+/// Declares a record and derives its header from the field names, so that they cannot differ. What was `added` after the
+/// first version is optional, so that files of earlier versions can be read.
 macro_rules! record {
     (
         $(#[$meta:meta])*
         $name:ident in $file:literal {
             $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
         }
+        $(added { $($(#[$later_meta:meta])* $later:ident: $later_type:ty,)* })?
     ) => {
         $(#[$meta])*
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub struct $name {
             $($(#[$field_meta])* pub $field: $type,)*
+            $($($(#[$later_meta])* pub $later: $later_type,)*)?
         }
 
         impl Record for $name {
             const FILE: &'static str = $file;
-            const COLUMNS: &'static [&'static str] = &[$(stringify!($field)),*];
+            const COLUMNS: &'static [&'static str] = &[$(stringify!($field),)* $($(stringify!($later),)*)?];
+            const FIRST_COLUMNS: usize = [$(stringify!($field)),*].len();
         }
     };
 }
@@ -129,6 +135,26 @@ record! {
         /// Kind of pooling, `average` or `max`, where the architecture leaves the choice.
         pool: Option<String>,
     }
+    added {
+        /// Online messages, client to server.
+        online_messages_up: Option<u64>,
+        /// Online messages, server to client.
+        online_messages_down: Option<u64>,
+        /// Offline messages, client to server.
+        offline_messages_up: Option<u64>,
+        /// Offline messages, server to client.
+        offline_messages_down: Option<u64>,
+        /// What the offline transcript needs on this link if computing were free.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_floor_s: Option<Nanos>,
+        /// Processor time of server, client and dealer together offline; empty when `compute = "none"`.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_compute_s: Option<Nanos>,
+        /// What a fixed piece of work took in this process just before the run: how fast the machine was. Empty when
+        /// `compute = "none"`.
+        #[serde(with = "encoding::optional_seconds")]
+        calibration_s: Option<Nanos>,
+    }
 }
 
 record! {
@@ -184,6 +210,17 @@ record! {
         /// This layer's messages passing at the link's rate on that path.
         #[serde(with = "encoding::seconds")]
         online_path_bandwidth_s: Nanos,
+    }
+    added {
+        /// Median online time, from a histogram with four significant digits, as are the next two.
+        #[serde(with = "encoding::optional_seconds")]
+        online_s_p50: Option<Nanos>,
+        /// 90th percentile of the online time.
+        #[serde(with = "encoding::optional_seconds")]
+        online_s_p90: Option<Nanos>,
+        /// 99th percentile of the online time.
+        #[serde(with = "encoding::optional_seconds")]
+        online_s_p99: Option<Nanos>,
     }
 }
 
@@ -266,6 +303,35 @@ record! {
         /// Kind of pooling, `average` or `max`, where the architecture leaves the choice.
         pool: Option<String>,
     }
+    added {
+        /// Lower end of the 95 % interval of the median of offline plus online; empty for a single run.
+        #[serde(with = "encoding::optional_seconds")]
+        total_s_ci_low: Option<Nanos>,
+        /// Upper end of that interval.
+        #[serde(with = "encoding::optional_seconds")]
+        total_s_ci_high: Option<Nanos>,
+        /// Runs with a label and a prediction.
+        labelled: Option<u64>,
+        /// Runs, out of `labelled`, whose prediction is the label.
+        correct: Option<u64>,
+        /// Online messages, client to server.
+        online_messages_up: Option<u64>,
+        /// Online messages, server to client.
+        online_messages_down: Option<u64>,
+        /// Offline messages, client to server.
+        offline_messages_up: Option<u64>,
+        /// Offline messages, server to client.
+        offline_messages_down: Option<u64>,
+        /// Median offline floor.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_floor_s: Option<Nanos>,
+        /// Median processor time of server, client and dealer together offline.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_compute_s_median: Option<Nanos>,
+        /// Median of the calibration.
+        #[serde(with = "encoding::optional_seconds")]
+        calibration_s_median: Option<Nanos>,
+    }
 }
 
 record! {
@@ -302,6 +368,53 @@ record! {
         #[serde(with = "encoding::optional_float")]
         rounds_ratio: Option<f64>,
     }
+    added {
+        /// Lower end of the 95 % interval of `total_speedup`; empty for a single pair.
+        #[serde(with = "encoding::optional_float")]
+        total_speedup_low: Option<f64>,
+        /// Upper end of that interval.
+        #[serde(with = "encoding::optional_float")]
+        total_speedup_high: Option<f64>,
+    }
+}
+
+record! {
+    /// A row of `messages.csv`: messages of one inference, the first counted run of its cell. Many alike (same phase,
+    /// direction, layer and round) share a row.
+    MessageRecord in "messages.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Protocol id.
+        protocol: String,
+        /// Link name.
+        link: String,
+        /// `setup`, `offline` or `online`; each has a clock of its own.
+        phase: String,
+        /// `server`, `client` or `dealer`.
+        from: String,
+        /// `server` or `client`.
+        to: String,
+        /// The layer they were sent for, as in `layers.csv`.
+        layer: u32,
+        /// Name of the layer.
+        name: String,
+        /// Kind of the layer.
+        kind: String,
+        /// How many.
+        messages: u64,
+        /// Payload, all of them.
+        bytes: u64,
+        /// Causal depth: one more than that of the deepest message their sender had received in the phase.
+        round: u32,
+        /// When the sender let go of the first.
+        #[serde(with = "encoding::seconds")]
+        sent_s: Nanos,
+        /// When the last byte of the last reached the receiver.
+        #[serde(with = "encoding::seconds")]
+        arrives_s: Nanos,
+    }
 }
 
 impl RunRecord {
@@ -329,6 +442,18 @@ impl RunRecord {
             ("dealer_bytes_server", self.dealer_bytes_server),
             ("dealer_bytes_client", self.dealer_bytes_client),
         ]
+    }
+}
+
+impl MessageRecord {
+    /// The cell this message belongs to.
+    pub fn cell(&self) -> CellKey {
+        CellKey {
+            scenario: self.scenario.clone(),
+            model: self.model.clone(),
+            protocol: self.protocol.clone(),
+            link: self.link.clone(),
+        }
     }
 }
 

@@ -85,8 +85,22 @@ impl Latencies {
 
     /// The 95th percentile to four digits, never above the largest sample. `None` without samples.
     pub fn p95(&self) -> Option<Nanos> {
-        let largest = self.samples.iter().max()?;
-        Some(Nanos(self.histogram.value_at_quantile(0.95)).min(*largest))
+        self.quantile(0.95)
+    }
+
+    /// The smallest recorded time that a share of at least `q` (0 to 1) does not exceed, to four significant digits.
+    pub fn quantile(&self, q: f64) -> Option<Nanos> {
+        Some(Nanos(self.histogram.value_at_quantile(q)).min(self.max()?))
+    }
+
+    /// The largest sample, exactly: the histogram knows it to four digits only. `None` without samples.
+    pub fn max(&self) -> Option<Nanos> {
+        self.samples.iter().max().copied()
+    }
+
+    /// The histogram behind the quantiles.
+    pub fn histogram(&self) -> &Histogram<u64> {
+        &self.histogram
     }
 
     /// The 95 % percentile-bootstrap interval of the median. `None` for fewer than two samples.
@@ -98,6 +112,13 @@ impl Latencies {
     fn nanoseconds(&self) -> Vec<u64> {
         self.samples.iter().map(|time| time.0).collect()
     }
+}
+
+/// Half the width of the 95 % interval of the median, relative to the median. `None` for fewer than two samples.
+pub fn relative_half_width(times: &Latencies) -> Option<f64> {
+    let interval = times.median_interval(1)?;
+    let half_width = (interval.high.0 - interval.low.0) as f64 / 2.0;
+    Some(if half_width == 0.0 { 0.0 } else { half_width / times.median()?.0 as f64 })
 }
 
 /// Identifies a run within its cell: repetition, then image.
@@ -137,6 +158,59 @@ pub fn paired_ratio(baseline: &[(RunId, Nanos)], subject: &[(RunId, Nanos)], see
     })
 }
 
+/// Times of one thing and of a fixed piece of work that ran beside it, in any common unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Calibrated<'a> {
+    /// Samples of the thing.
+    pub times: &'a [f64],
+    /// Samples of the fixed work; need not be as many.
+    pub calibrations: &'a [f64],
+}
+
+/// A ratio of calibrated times, with its interval.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CalibratedRatio {
+    /// Candidate over baseline, each the lower quartile of its times over that of its calibrations.
+    pub ratio: f64,
+    /// Its 95 % percentile-bootstrap interval.
+    pub interval: Interval<f64>,
+}
+
+/// Compares calibrated times by their lower quartiles: other work on the machine only ever adds time, so what the fast
+/// quarter of the runs took says more than the median, and more calmly than the single fastest. All four samples are
+/// independent, and all are resampled.
+///
+/// `None` for fewer than two samples of a kind, or if one is not finite and above 0.
+pub fn calibrated_ratio(baseline: Calibrated, candidate: Calibrated, seed: u64) -> Option<CalibratedRatio> {
+    let samples = [candidate.times, baseline.calibrations, baseline.times, candidate.calibrations];
+    let usable = |samples: &[f64]| samples.len() >= 2 && samples.iter().all(|x| x.is_finite() && *x > 0.0);
+    if !samples.iter().all(|samples| usable(samples)) {
+        return None;
+    }
+    let ratio = |[above, unit_below, below, unit_above]: [f64; 4]| (above * unit_below) / (below * unit_above);
+    // Each draws from its own numbers: equal samples must not move together.
+    let seeds = [0, 1, 2, 3].map(|index| seed.wrapping_mul(4).wrapping_add(index));
+    let draws: [Vec<f64>; 4] = std::array::from_fn(|i| resampled(&sorted(samples[i]), seeds[i], lower_quartile));
+    let mut ratios: Vec<f64> = (0..RESAMPLES).map(|i| ratio(draws.each_ref().map(|draws| draws[i]))).collect();
+    sort(&mut ratios);
+    Some(CalibratedRatio {
+        ratio: ratio(samples.map(|samples| lower_quartile(&mut samples.to_vec()))),
+        interval: Interval { low: ratios[LOW_INDEX], high: ratios[HIGH_INDEX] },
+    })
+}
+
+/// The sample that a quarter of them, rounded down, lies below. Reorders them; there must be one, and none is NaN.
+pub fn lower_quartile(samples: &mut [f64]) -> f64 {
+    let (_, quartile, _) = samples.select_nth_unstable_by(samples.len() / 4, f64::total_cmp);
+    *quartile
+}
+
+fn sorted(samples: &[f64]) -> Vec<f64> {
+    let mut samples = samples.to_vec();
+    sort(&mut samples);
+    samples
+}
+
 fn midpoint(low: u64, high: u64) -> u64 {
     low + (high - low) / 2
 }
@@ -163,16 +237,20 @@ fn bootstrap<T: PartialOrd + Copy>(
     }
     // The order of arrival must not matter: a resumed run may record cells in another order.
     sort(&mut values);
-    let mut random = SplitMix64(seed);
-    let mut resample = values.clone();
-    let mut estimates = (0..RESAMPLES)
-        .map(|_| {
-            resample.fill_with(|| values[random.below(values.len())]);
-            statistic(&mut resample)
-        })
-        .collect::<Option<Vec<T>>>()?;
+    let mut estimates = resampled(&values, seed, statistic).into_iter().collect::<Option<Vec<T>>>()?;
     sort(&mut estimates);
     Some(Interval { low: estimates[LOW_INDEX], high: estimates[HIGH_INDEX] })
+}
+
+/// `statistic` of every resample of `values` with replacement, in the order drawn.
+fn resampled<T: Copy, S>(values: &[T], seed: u64, statistic: impl Fn(&mut [T]) -> S) -> Vec<S> {
+    let mut random = SplitMix64(seed);
+    let mut resample = values.to_vec();
+    let mut estimate = || {
+        resample.fill_with(|| values[random.below(values.len())]);
+        statistic(&mut resample)
+    };
+    (0..RESAMPLES).map(|_| estimate()).collect()
 }
 
 fn sort<T: PartialOrd>(values: &mut [T]) {
@@ -299,5 +377,41 @@ mod tests {
         assert_eq!(paired_ratio(&baseline, &[], 1), None);
         let zero = [((0, 0), Nanos(0))];
         assert_eq!(paired_ratio(&baseline, &zero, 1), None, "nothing over zero");
+    }
+
+    #[test]
+    fn calibrated_ratios_compare_lower_quartiles() {
+        let side = |times| Calibrated { times, calibrations: &[2.0, 2.0] };
+        // Of three samples the least, of four the second: 9 and 14.
+        let ratio = calibrated_ratio(side(&[9.0, 10.0, 11.0]), side(&[16.0, 15.0, 14.0, 13.0]), 1).unwrap();
+        assert_eq!(ratio.ratio, 14.0 / 9.0);
+        // {11, 11, 11} is one draw in 27, and so is within the interval.
+        assert_eq!(ratio.interval, Interval { low: 13.0 / 11.0, high: 15.0 / 9.0 });
+        let slow_machine = Calibrated { times: &[18.0, 18.0], calibrations: &[4.0, 4.0] };
+        let still = calibrated_ratio(side(&[9.0, 9.0]), slow_machine, 1).unwrap();
+        assert_eq!((still.ratio, still.interval), (1.0, Interval { low: 1.0, high: 1.0 }));
+        for times in [&[1.0][..], &[1.0, 0.0], &[f64::NAN, 1.0]] {
+            assert_eq!(calibrated_ratio(side(times), side(&[1.0, 2.0]), 1), None);
+            assert_eq!(
+                calibrated_ratio(side(&[1.0, 2.0]), Calibrated { times: &[1.0, 2.0], calibrations: times }, 1),
+                None
+            );
+        }
+    }
+
+    #[test]
+    fn equal_sides_are_rarely_told_apart() {
+        let mut random = SplitMix64(7);
+        let mut side = |n: usize| (0..n).map(|_| 100.0 + (random.next() >> 60) as f64).collect::<Vec<f64>>();
+        let outside = (0..400)
+            .filter(|&experiment| {
+                let (times, calibrations) = ([side(9), side(9)], [side(30), side(30)]);
+                let [one, other] = [0, 1].map(|i| Calibrated { times: &times[i], calibrations: &calibrations[i] });
+                let Interval { low, high } = calibrated_ratio(one, other, experiment).unwrap().interval;
+                low > 1.0 || high < 1.0
+            })
+            .count();
+        // The nominal 20 and what the percentile bootstrap of nine samples is off.
+        assert!((1..=32).contains(&outside), "{outside} of 400");
     }
 }

@@ -58,18 +58,24 @@ struct Cell<'a> {
 
 /// Groups runs by cell and checks each cell.
 fn cells(runs: &[RunRecord]) -> Result<Vec<Cell<'_>>, ReportError> {
-    let mut cells: Vec<Cell<'_>> = Vec::new();
+    let cells: Vec<Cell<'_>> = in_cells(runs).into_iter().map(|(key, runs)| Cell { key, runs }).collect();
+    cells.iter().try_for_each(Cell::check)?;
+    Ok(cells)
+}
+
+/// The runs of each cell, cells in order of first appearance.
+pub(super) fn in_cells(runs: &[RunRecord]) -> Vec<(CellKey, Vec<&RunRecord>)> {
+    let mut cells: Vec<(CellKey, Vec<&RunRecord>)> = Vec::new();
     let mut index: HashMap<CellKey, usize> = HashMap::new();
     for run in runs {
         let key = run.cell();
         let at = *index.entry(key.clone()).or_insert_with(|| {
-            cells.push(Cell { key, runs: Vec::new() });
+            cells.push((key, Vec::new()));
             cells.len() - 1
         });
-        cells[at].runs.push(run);
+        cells[at].1.push(run);
     }
-    cells.iter().try_for_each(Cell::check)?;
-    Ok(cells)
+    cells
 }
 
 impl Cell<'_> {
@@ -119,6 +125,7 @@ impl Cell<'_> {
         let online = self.latencies(|run| run.online_s);
         let interval = online.median_interval(BOOTSTRAP_SEED);
         // `exact` stands for every run in the columns that `check` has compared.
+        let total_interval = self.latencies(total).median_interval(BOOTSTRAP_SEED);
         let exact = self.runs[0];
         let overflowed = self.overflowed_by_image();
         SummaryRecord {
@@ -153,13 +160,29 @@ impl Cell<'_> {
             max_abs_error: self.max_abs_error(),
             overflowed_activations: overflowed.values().fold(0, |sum, more| sum.saturating_add(*more)),
             wrapped_activations: self.runs.iter().map(|run| run.wrapped_activations).sum(),
-            pool: self.runs.first().and_then(|run| run.pool.clone()),
+            pool: exact.pool.clone(),
+            total_s_ci_low: total_interval.map(|interval| interval.low),
+            total_s_ci_high: total_interval.map(|interval| interval.high),
+            labelled: Some(self.labelled().count() as u64),
+            correct: Some(self.labelled().filter(|run| run.prediction == run.label).count() as u64),
+            online_messages_up: exact.online_messages_up,
+            online_messages_down: exact.online_messages_down,
+            offline_messages_up: exact.offline_messages_up,
+            offline_messages_down: exact.offline_messages_down,
+            offline_floor_s: self.optional_median(|run| run.offline_floor_s),
+            offline_compute_s_median: self.optional_median(|run| run.offline_compute_s),
+            calibration_s_median: self.optional_median(|run| run.calibration_s),
         }
     }
 
     /// The runs that gave a result: those within the ring's range.
     fn predicted(&self) -> impl Iterator<Item = &RunRecord> {
         self.runs.iter().copied().filter(|run| run.prediction.is_some())
+    }
+
+    /// Runs that are right or wrong: with a label and a prediction.
+    fn labelled(&self) -> impl Iterator<Item = &RunRecord> {
+        self.predicted().filter(|run| run.label.is_some())
     }
 
     fn agreements(&self) -> u64 {
@@ -197,6 +220,8 @@ impl Cell<'_> {
             |time: fn(&RunRecord) -> Nanos| paired_ratio(&baseline.timed(time), &self.timed(time), BOOTSTRAP_SEED);
         let online: Option<PairedRatio> = paired(|run| run.online_s);
         let interval = online.and_then(|ratio| ratio.interval);
+        let total: Option<PairedRatio> = paired(total);
+        let total_interval = total.and_then(|ratio| ratio.interval);
         let (above, below) = (baseline.runs[0], self.runs[0]);
         SpeedupRecord {
             scenario: self.key.scenario.clone(),
@@ -207,9 +232,11 @@ impl Cell<'_> {
             online_speedup: online.map(|ratio| ratio.median),
             online_speedup_low: interval.map(|interval| interval.low),
             online_speedup_high: interval.map(|interval| interval.high),
-            total_speedup: paired(total).map(|ratio| ratio.median),
+            total_speedup: total.map(|ratio| ratio.median),
             bytes_ratio: ratio(online_bytes(above), online_bytes(below)),
             rounds_ratio: ratio(above.online_rounds, below.online_rounds),
+            total_speedup_low: total_interval.map(|interval| interval.low),
+            total_speedup_high: total_interval.map(|interval| interval.high),
         }
     }
 }

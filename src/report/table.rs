@@ -57,7 +57,7 @@ fn block((scenario, model, link): (&str, &str, &str), rows: &[&SummaryRecord], s
 }
 
 /// A table for a terminal, a log or a README: the first column to the left, figures to the right.
-pub(super) fn plain_table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
+pub fn plain_table<T: Into<Cell>>(header: impl IntoIterator<Item = T>) -> Table {
     let mut table = Table::new();
     table
         .load_style(STYLE)

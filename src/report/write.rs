@@ -3,10 +3,9 @@
 use super::{
     error::ReportError,
     manifest::Manifest,
-    record::{CellKey, LayerRecord, Record, RunRecord, SpeedupRecord, SummaryRecord},
+    record::{LayerRecord, MessageRecord, Record, RunRecord, SpeedupRecord, SummaryRecord},
 };
 use std::{
-    collections::HashSet,
     fs, io,
     io::Write as _,
     path::{Path, PathBuf},
@@ -14,8 +13,12 @@ use std::{
 
 const MANIFEST_FILE: &str = "manifest.json";
 const HTML_FILE: &str = "report.html";
-/// Files made from the measurements.
-const DERIVED: [&str; 4] = [SummaryRecord::FILE, SpeedupRecord::FILE, MANIFEST_FILE, HTML_FILE];
+const SCENARIO_FILE: &str = "scenario.toml";
+/// What an unfinished run keeps beside its results.
+pub const JOURNAL_FILE: &str = "journal.jsonl";
+/// Files beside the measurements.
+const DERIVED: [&str; 6] =
+    [SummaryRecord::FILE, SpeedupRecord::FILE, MANIFEST_FILE, SCENARIO_FILE, HTML_FILE, JOURNAL_FILE];
 
 /// A results folder that is being filled, cell by cell.
 ///
@@ -26,6 +29,9 @@ pub struct ResultsDir {
     path: PathBuf,
     runs: Vec<RunRecord>,
     layers: Vec<LayerRecord>,
+    messages: Vec<MessageRecord>,
+    /// Text of the scenario file, if it is to be kept.
+    scenario: Option<String>,
     /// Files in the folder that do not belong to this run.
     stale: Vec<&'static str>,
 }
@@ -42,30 +48,24 @@ impl ResultsDir {
         if let Err(source) = usable {
             return Err(ReportError::Folder { path, source });
         }
-        let mut stale = vec![RunRecord::FILE, LayerRecord::FILE];
+        let mut stale = vec![RunRecord::FILE, LayerRecord::FILE, MessageRecord::FILE];
         stale.extend(DERIVED);
-        Ok(ResultsDir { path, runs: Vec::new(), layers: Vec::new(), stale })
+        Ok(ResultsDir { path, runs: Vec::new(), layers: Vec::new(), messages: Vec::new(), scenario: None, stale })
     }
 
-    /// Opens a folder to continue an interrupted run: keeps its runs, and the layers of cells that
-    /// have runs. Without a `runs.csv` this is [`ResultsDir::create`].
+    /// The same to continue an interrupted run: its journal stays, and what says which run it is.
     ///
     /// # Errors
-    /// [`ReportError::Folder`], or a reader's errors if a file is not what this version writes.
+    /// [`ReportError::Folder`].
     pub fn resume(path: impl Into<PathBuf>) -> Result<Self, ReportError> {
         let mut results = ResultsDir::create(path)?;
-        let (runs, layers) = (results.file(RunRecord::FILE), results.file(LayerRecord::FILE));
-        if !runs.exists() {
-            return Ok(results);
-        }
-        results.runs = read_runs(&runs)?;
-        if layers.exists() {
-            let complete: HashSet<CellKey> = results.runs.iter().map(RunRecord::cell).collect();
-            results.layers = read_records(&layers)?;
-            results.layers.retain(|layer| complete.contains(&layer.cell()));
-        }
-        results.stale = DERIVED.to_vec();
+        results.stale.retain(|file| ![JOURNAL_FILE, MANIFEST_FILE, SCENARIO_FILE].contains(file));
         Ok(results)
+    }
+
+    /// Where the journal of an unfinished run is kept.
+    pub fn journal(&self) -> PathBuf {
+        self.file(JOURNAL_FILE)
     }
 
     /// The folder.
@@ -83,21 +83,6 @@ impl ResultsDir {
         &self.layers
     }
 
-    /// Adds a complete cell to `layers.csv`, then to `runs.csv`: a cell whose runs are on disk has
-    /// its layers on disk as well.
-    ///
-    /// # Errors
-    /// [`ReportError::Write`]; the cell is then not kept, and may be appended again.
-    pub fn append_cell(&mut self, runs: &[RunRecord], layers: &[LayerRecord]) -> Result<(), ReportError> {
-        let before = self.layers.len();
-        self.append_layers(layers)?;
-        let written = self.append_runs(runs);
-        if written.is_err() {
-            self.layers.truncate(before);
-        }
-        written
-    }
-
     /// Adds rows to `runs.csv`.
     ///
     /// # Errors
@@ -112,18 +97,19 @@ impl ResultsDir {
         written
     }
 
-    /// Adds rows to `layers.csv`.
-    ///
-    /// # Errors
-    /// [`ReportError::Write`]; file and memory are then as before.
-    pub fn append_layers(&mut self, layers: &[LayerRecord]) -> Result<(), ReportError> {
-        let before = self.layers.len();
+    /// Adds rows to `layers.csv`, to be written by [`ResultsDir::write_all`].
+    pub fn add_layers(&mut self, layers: &[LayerRecord]) {
         self.layers.extend_from_slice(layers);
-        let written = self.replace(LayerRecord::FILE, &csv_bytes(&self.layers));
-        if written.is_err() {
-            self.layers.truncate(before);
-        }
-        written
+    }
+
+    /// Keeps `text`, the scenario file as it ran, as `scenario.toml` beside the manifest.
+    pub fn keep_scenario(&mut self, text: impl Into<String>) {
+        self.scenario = Some(text.into());
+    }
+
+    /// Adds rows to `messages.csv`, to be written by [`ResultsDir::write_all`].
+    pub fn add_messages(&mut self, messages: Vec<MessageRecord>) {
+        self.messages.extend(messages);
     }
 
     /// Writes every file except the HTML report: the runs and layers so far, and what was made
@@ -139,16 +125,20 @@ impl ResultsDir {
     ) -> Result<(), ReportError> {
         self.replace(LayerRecord::FILE, &csv_bytes(&self.layers))?;
         self.replace(RunRecord::FILE, &csv_bytes(&self.runs))?;
+        self.replace(MessageRecord::FILE, &csv_bytes(&self.messages))?;
         self.replace(SummaryRecord::FILE, &csv_bytes(summaries))?;
         self.replace(SpeedupRecord::FILE, &csv_bytes(speedups))?;
         self.write_manifest(manifest)
     }
 
-    /// Writes `manifest.json`.
+    /// Writes `manifest.json`, and `scenario.toml` if its text was given.
     ///
     /// # Errors
     /// [`ReportError::Write`].
     pub fn write_manifest(&mut self, manifest: &Manifest) -> Result<(), ReportError> {
+        if let Some(text) = self.scenario.clone() {
+            self.replace(SCENARIO_FILE, text.as_bytes())?;
+        }
         self.replace(MANIFEST_FILE, manifest.to_json().as_bytes())
     }
 
@@ -207,7 +197,8 @@ pub fn read_manifest(path: impl AsRef<Path>) -> Result<Manifest, ReportError> {
     })
 }
 
-/// Reads one of the CSV files; its header must be exactly the record's.
+/// Reads one of the CSV files; its header must be the record's, or what an earlier version wrote of it: columns that
+/// were added later are then empty.
 ///
 /// # Errors
 /// [`ReportError::Read`], or [`ReportError::Malformed`] with the file, line and column.
@@ -215,15 +206,39 @@ pub fn read_records<R: Record>(path: impl AsRef<Path>) -> Result<Vec<R>, ReportE
     let path = path.as_ref();
     let failed = |error: csv::Error| read_error::<R>(path, error);
     let mut reader = csv::Reader::from_path(path).map_err(failed)?;
-    let header = reader.headers().map_err(failed)?;
-    if !header.iter().eq(R::COLUMNS.iter().copied()) {
+    let header = reader.headers().map_err(failed)?.clone();
+    let known = header.iter().zip(R::COLUMNS).all(|(found, column)| found == *column);
+    if !known || !(R::FIRST_COLUMNS..=R::COLUMNS.len()).contains(&header.len()) {
         return Err(ReportError::Malformed {
             path: path.to_owned(),
             line: 1,
-            message: header_difference(header, R::COLUMNS),
+            message: header_difference(&header, R::COLUMNS),
         });
     }
-    reader.deserialize().map(|row| row.map_err(failed)).collect()
+    let columns = csv::StringRecord::from(R::COLUMNS);
+    let row = |row: Result<csv::StringRecord, csv::Error>| {
+        let mut row = row?;
+        (row.len()..R::COLUMNS.len()).for_each(|_| row.push_field(""));
+        row.deserialize(Some(&columns))
+    };
+    reader.records().map(|record| row(record).map_err(failed)).collect()
+}
+
+/// A record as the cells of its row.
+pub fn to_cells<R: Record>(record: &R) -> Vec<String> {
+    let bytes = csv_bytes(std::slice::from_ref(record));
+    let mut rows = csv::Reader::from_reader(&bytes[..]).into_records();
+    let row = rows.next().expect("one record is one row").expect("what was just written is CSV");
+    row.iter().map(str::to_string).collect()
+}
+
+/// The record of such a row.
+///
+/// # Errors
+/// What is wrong with a cell.
+pub fn from_cells<R: Record>(cells: &[String]) -> Result<R, String> {
+    let columns = csv::StringRecord::from(R::COLUMNS);
+    csv::StringRecord::from(cells).deserialize(Some(&columns)).map_err(|error| error.to_string())
 }
 
 fn header_difference(header: &csv::StringRecord, expected: &[&str]) -> String {

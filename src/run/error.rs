@@ -1,5 +1,6 @@
 //! Why a run stopped.
 
+use super::Selection;
 use crate::link::{LinkError, PartyFailure};
 use crate::nn::NnError;
 use crate::nn::secure::PlanError;
@@ -7,6 +8,7 @@ use crate::protocol::ProtocolError;
 use crate::protocol::activation::Setting;
 use crate::report::ReportError;
 use crate::scenario::{Choice, Network, Scenario};
+use std::path::PathBuf;
 
 /// A failed run. What was measured before stays on disk.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,28 @@ pub enum RunError {
         /// The protocol's name.
         protocol: String,
     },
+    /// No cell matches.
+    #[error(
+        "no cell of the scenario matches --filter {filters}; its models: {models}; protocols: {protocols}; links: {links}"
+    )]
+    NothingSelected {
+        /// The filters.
+        filters: String,
+        /// Names of the models.
+        models: String,
+        /// Names of the protocols.
+        protocols: String,
+        /// Names of the links.
+        links: String,
+    },
+    /// The folder holds the unfinished run of something else.
+    #[error("{}: cannot be resumed: {reason}; use --out with another folder, or leave out --resume to start anew", path.display())]
+    Resume {
+        /// The results folder.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
     /// An execution failed.
     #[error("{cell}: {failure}")]
     Cell {
@@ -66,6 +90,8 @@ impl RunError {
                 | RunError::Input(_)
                 | RunError::Plan { .. }
                 | RunError::Slots { .. }
+                | RunError::NothingSelected { .. }
+                | RunError::Resume { .. }
                 | RunError::Report(ReportError::Folder { .. })
         )
     }
@@ -109,7 +135,23 @@ impl RunError {
                 PlanError::Slots { .. } => None,
             },
             RunError::Slots { protocol } => slots(protocol),
-            RunError::Cell { .. } | RunError::Report(_) | RunError::Cancelled => None,
+            RunError::NothingSelected { .. }
+            | RunError::Resume { .. }
+            | RunError::Cell { .. }
+            | RunError::Report(_)
+            | RunError::Cancelled => None,
+        }
+    }
+
+    pub(super) fn nothing_selected(scenario: &Scenario, selection: &Selection) -> RunError {
+        fn list<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
+            items.iter().map(text).collect::<Vec<_>>().join(", ")
+        }
+        RunError::NothingSelected {
+            filters: list(&selection.filters, |filter| format!("\"{filter}\"")),
+            models: list(&scenario.models, |model| model.name.clone()),
+            protocols: list(&scenario.protocols, |protocol| protocol.name.clone()),
+            links: list(&scenario.links, |link| link.name.clone()),
         }
     }
 

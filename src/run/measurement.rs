@@ -1,7 +1,7 @@
 //! The figures of one execution, read off the parties' ledgers.
 
 use super::layers::{LayerCost, layer_costs};
-use crate::link::{Ledger, Party, Phase, Spent};
+use crate::link::{Ledger, Party, Phase, Sent, Spent};
 use crate::nn::secure::{Inference, Plan};
 use crate::units::Nanos;
 
@@ -18,6 +18,10 @@ pub struct PhaseMeasurement {
     pub bytes_up: u64,
     /// Server to client.
     pub bytes_down: u64,
+    /// Messages from client to server.
+    pub messages_up: u64,
+    /// Messages from server to client.
+    pub messages_down: u64,
     /// Dealer to server.
     pub dealer_server: u64,
     /// Dealer to client.
@@ -26,6 +30,8 @@ pub struct PhaseMeasurement {
     pub server_compute: Nanos,
     /// Processor time of the client.
     pub client_compute: Nanos,
+    /// Processor time of the dealer.
+    pub dealer_compute: Nanos,
 }
 
 /// One execution.
@@ -39,6 +45,8 @@ pub struct Measurement {
     pub online_layers: Vec<LayerCost>,
     /// What each layer contributes to the online time, along the critical path; adds up to it exactly.
     pub online_path: Vec<Spent>,
+    /// Every message of every phase with its sender: by phase, then by time of sending.
+    pub messages: Vec<(Party, Sent)>,
     /// What the client learned.
     pub logits: Vec<f64>,
     /// Digest of everything that was sent.
@@ -53,6 +61,7 @@ impl Measurement {
             offline_layers: layer_costs(plan, &inference.ledgers, Phase::Offline),
             online_layers: layer_costs(plan, &inference.ledgers, Phase::Online),
             online_path: online_path(plan, &inference.ledgers),
+            messages: messages(&inference.ledgers),
             logits: inference.client.clone(),
             transcript: transcript(&inference.ledgers),
         }
@@ -79,10 +88,13 @@ fn phase_measurement(ledgers: &[Ledger; 3], phase: Phase) -> PhaseMeasurement {
         rounds: ledgers.iter().map(|ledger| ledger.depth(phase)).max().expect("three parties"),
         bytes_up: client.bytes(phase, Party::Server),
         bytes_down: server.bytes(phase, Party::Client),
+        messages_up: client.messages(phase, Party::Server),
+        messages_down: server.messages(phase, Party::Client),
         dealer_server: dealer.bytes(phase, Party::Server),
         dealer_client: dealer.bytes(phase, Party::Client),
         server_compute: server.account(phase).compute,
         client_compute: client_account.compute,
+        dealer_compute: dealer.account(phase).compute,
     }
 }
 
@@ -90,6 +102,14 @@ fn phase_measurement(ledgers: &[Ledger; 3], phase: Phase) -> PhaseMeasurement {
 fn online_path(plan: &Plan, ledgers: &[Ledger; 3]) -> Vec<Spent> {
     let path = ledgers[Party::Client as usize].path(Phase::Online);
     (0..plan.layers.len() as u32).map(|layer| path.layer(layer)).collect()
+}
+
+fn messages(ledgers: &[Ledger; 3]) -> Vec<(Party, Sent)> {
+    let by_sender =
+        |(party, ledger): (Party, &Ledger)| ledger.messages.iter().map(move |sent| (party, *sent)).collect::<Vec<_>>();
+    let mut messages: Vec<(Party, Sent)> = Party::ALL.into_iter().zip(ledgers).flat_map(by_sender).collect();
+    messages.sort_by_key(|(from, sent)| (sent.phase, sent.sent_at, sent.arrives_at, *from));
+    messages
 }
 
 /// Digest over the digests of every sender, phase and receiver, in a fixed order.

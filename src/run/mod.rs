@@ -1,17 +1,30 @@
 //! From a scenario to records: every cell executed, repeated and measured.
 
+mod calibrate;
 mod catalogue;
 mod engine;
 mod error;
+mod forecast;
+mod journal;
 mod layers;
 mod measurement;
+mod predict;
 mod prepare;
 mod records;
 mod reference;
+mod rehearse;
+mod selection;
+mod shard;
 
 pub use catalogue::{catalogue, cpu_features};
 pub use engine::{Observer, Outcome, run};
 pub use error::RunError;
+pub use journal::unfinished;
 pub use layers::{LayerCost, layer_costs};
 pub use measurement::{Measurement, PhaseMeasurement};
+pub use predict::CellPrediction;
 pub use prepare::{Prepared, prepare};
+pub use records::CellTimes;
+pub use rehearse::Rehearsal;
+pub use selection::{Filter, Selection, Unit};
+pub use shard::Shard;

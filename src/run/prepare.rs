@@ -1,6 +1,6 @@
 //! Everything that can be found wrong before anything runs or is written: networks, images, plans.
 
-use super::RunError;
+use super::{RunError, Selection, Unit};
 use crate::nn::NnError;
 use crate::nn::arch::{self, Options, Pool};
 use crate::nn::data::{self, CIFAR10_SHAPE, Image, Normalization};
@@ -9,12 +9,14 @@ use crate::nn::onnx;
 use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_whole};
 use crate::protocol::Function;
 use crate::protocol::activation;
-use crate::scenario::{At, ImageSource, Model, Network, Protocol, Scenario, Split, Weights};
+use crate::scenario::{At, ImageSource, Link, Model, Network, Protocol, Scenario, Split, Weights};
+use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
 
 /// A scenario whose networks, weights and images are loaded and fit together.
 pub struct Prepared<'a> {
     pub(super) scenario: &'a Scenario,
+    pub(super) selection: Selection,
     pub(super) models: Vec<PreparedModel<'a>>,
 }
 
@@ -27,6 +29,15 @@ pub(super) struct PreparedModel<'a> {
     pub images: Vec<Image>,
     /// One per protocol that the model runs with.
     pub protocols: Vec<PreparedProtocol<'a>>,
+    /// The links it runs over.
+    pub units: Vec<PreparedUnit<'a>>,
+}
+
+/// One link of a model, with the protocols that run over it.
+pub(super) struct PreparedUnit<'a> {
+    pub link: &'a Link,
+    /// Indices into the model's protocols.
+    pub protocols: Vec<usize>,
 }
 
 impl PreparedModel<'_> {
@@ -55,16 +66,25 @@ pub(super) struct PreparedProtocol<'a> {
     pub plan: Plan,
 }
 
-/// Loads what `scenario` names and plans every execution; nothing is run and nothing written.
+/// Loads what the selected cells of `scenario` name and plans every execution; nothing is run and nothing written.
 ///
 /// # Errors
-/// What is wrong with a weights file, a data set or a combination of model and protocol.
-pub fn prepare<'a>(scenario: &'a Scenario, cancel: &CancellationToken) -> Result<Prepared<'a>, RunError> {
-    let prepare = |model| prepare_model(scenario, model, cancel);
-    let models = scenario.models.iter().map(prepare).collect::<Result<Vec<_>, RunError>>()?;
+/// What is wrong with a weights file, a data set or a combination of model and protocol; a filter without any cell.
+pub fn prepare<'a>(
+    scenario: &'a Scenario,
+    selection: &Selection,
+    cancel: &CancellationToken,
+) -> Result<Prepared<'a>, RunError> {
+    let units = selection.units(scenario);
+    if units.is_empty() && !selection.filters.is_empty() && selection.shard.is_none() {
+        return Err(RunError::nothing_selected(scenario, selection));
+    }
+    let by_model = units.chunk_by(|a, b| a.model == b.model);
+    let models = by_model.map(|units| prepare_model(scenario, units, cancel)).collect::<Result<Vec<_>, RunError>>()?;
     match scenario.protocols.iter().find(|protocol| !fits(protocol, &models)) {
-        Some(protocol) => Err(RunError::Slots { protocol: protocol.name.clone() }),
-        None => Ok(Prepared { scenario, models }),
+        // Of what was left out nobody knows the slots.
+        Some(protocol) if selection.is_whole() => Err(RunError::Slots { protocol: protocol.name.clone() }),
+        _ => Ok(Prepared { scenario, selection: selection.clone(), models }),
     }
 }
 
@@ -84,12 +104,19 @@ fn fits(protocol: &Protocol, models: &[PreparedModel]) -> bool {
 
 fn prepare_model<'a>(
     scenario: &'a Scenario,
-    model: &'a Model,
+    units: &[Unit],
     cancel: &CancellationToken,
 ) -> Result<PreparedModel<'a>, RunError> {
-    let mut prepared = PreparedModel { model, variants: Vec::new(), images: Vec::new(), protocols: Vec::new() };
-    let runs = |protocol: &&Protocol| model.protocols.as_ref().is_none_or(|names| names.contains(&protocol.name));
-    for protocol in scenario.protocols.iter().filter(runs) {
+    let model = &scenario.models[units[0].model];
+    let mut prepared =
+        PreparedModel { model, variants: Vec::new(), images: Vec::new(), protocols: Vec::new(), units: Vec::new() };
+    let used: BTreeSet<usize> = units.iter().flat_map(|unit| unit.protocols.iter().copied()).collect();
+    for unit in units {
+        let place = |protocol| used.iter().position(|used| used == protocol).expect("all of them are used");
+        let protocols = unit.protocols.iter().map(place).collect();
+        prepared.units.push(PreparedUnit { link: &scenario.links[unit.link], protocols });
+    }
+    for protocol in used.into_iter().map(|index| &scenario.protocols[index]) {
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }

@@ -3,12 +3,13 @@
 use super::prepare::{PreparedModel, PreparedProtocol};
 use super::reference::Reference;
 use super::{LayerCost, Measurement};
-use crate::link::{Party, Phase, Spent};
+use crate::link::{Party, Phase, Sent, Spent};
 use crate::nn::data::Image;
 use crate::nn::secure::LayerInfo;
-use crate::report::{Latencies, LayerRecord, RunRecord};
+use crate::report::{Latencies, LayerRecord, MessageRecord, RunRecord};
 use crate::scenario::{Compute, Link, Scenario};
 use crate::units::Nanos;
+use std::collections::BTreeMap;
 
 /// What names a cell in every row.
 #[derive(Clone)]
@@ -38,6 +39,13 @@ impl CellNames {
     }
 }
 
+impl CellNames {
+    /// Whether `row` is one of this cell.
+    pub(super) fn are_of(&self, row: &RunRecord) -> bool {
+        (&self.model, &self.protocol, &self.link) == (&row.model, &row.protocol, &row.link)
+    }
+}
+
 impl std::fmt::Display for CellNames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} / {} / {}", self.model, self.protocol, self.link)
@@ -49,10 +57,10 @@ pub(super) fn run_record(
     names: &CellNames,
     (repetition, image_index): (u32, usize),
     compute: Compute,
-    image: &Image,
-    reference: &Reference,
+    (image, reference): (&Image, &Reference),
     measurement: &Measurement,
     wrapped_activations: Option<u64>,
+    calibration: Option<Nanos>,
 ) -> RunRecord {
     let (setup, offline, online) =
         (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
@@ -90,7 +98,68 @@ pub(super) fn run_record(
         transcript_blake3: measurement.transcript,
         wrapped_activations,
         pool: names.pool.map(str::to_string),
+        online_messages_up: Some(online.messages_up),
+        online_messages_down: Some(online.messages_down),
+        offline_messages_up: Some(offline.messages_up),
+        offline_messages_down: Some(offline.messages_down),
+        offline_floor_s: Some(offline.floor),
+        offline_compute_s: measured(Nanos(
+            offline.server_compute.0 + offline.client_compute.0 + offline.dealer_compute.0,
+        )),
+        calibration_s: calibration,
     }
+}
+
+/// The rows of one execution's messages, each on its own.
+pub(super) fn message_records(names: &CellNames, infos: &[LayerInfo], measurement: &Measurement) -> Vec<MessageRecord> {
+    let row = |(from, sent): &(Party, Sent)| {
+        let CellNames { scenario, model, protocol, link, .. } = names.clone();
+        let info = &infos[sent.layer as usize];
+        MessageRecord {
+            scenario,
+            model,
+            protocol,
+            link,
+            phase: sent.phase.to_string(),
+            from: from.to_string(),
+            to: sent.to.to_string(),
+            layer: sent.layer,
+            name: info.name.clone(),
+            kind: info.kind.into(),
+            messages: 1,
+            bytes: sent.bytes,
+            round: sent.depth,
+            sent_s: sent.sent_at,
+            arrives_s: sent.arrives_at,
+        }
+    };
+    measurement.messages.iter().map(row).collect()
+}
+
+/// Garbled circuits of a large network are 100,000 messages: of more alike than this, several share a row.
+const ROWS_ALIKE: usize = 16;
+
+/// The same rows with those alike in phase, direction, layer and round joined to at most 16.
+pub(super) fn joined(messages: Vec<MessageRecord>) -> Vec<MessageRecord> {
+    let mut alike: BTreeMap<_, Vec<MessageRecord>> = BTreeMap::new();
+    for message in messages {
+        let key = (message.phase.clone(), message.from.clone(), message.to.clone(), message.layer, message.round);
+        alike.entry(key).or_default().push(message);
+    }
+    let phase = |message: &MessageRecord| Phase::ALL.iter().position(|phase| phase.to_string() == message.phase);
+    let join = |part: &[MessageRecord]| MessageRecord {
+        messages: part.iter().map(|message| message.messages).sum(),
+        bytes: part.iter().map(|message| message.bytes).sum(),
+        arrives_s: part.iter().map(|message| message.arrives_s).max().expect("a part is not empty"),
+        ..part[0].clone()
+    };
+    let mut rows: Vec<MessageRecord> =
+        alike.values().flat_map(|alike| alike.chunks(alike.len().div_ceil(ROWS_ALIKE)).map(join)).collect();
+    rows.sort_by(|a, b| {
+        let key = |row: &MessageRecord| (phase(row), row.sent_s, row.arrives_s);
+        key(a).cmp(&key(b)).then_with(|| (&a.from, &a.to).cmp(&(&b.from, &b.to)))
+    });
+    rows
 }
 
 /// The index of the largest logit, the first of several.
@@ -101,6 +170,33 @@ fn argmax(logits: &[f64]) -> u32 {
 
 fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
     actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f64::max)
+}
+
+/// What one layer of one execution cost, and its share of the online time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LayerFigures {
+    pub online: LayerCost,
+    pub offline: LayerCost,
+    pub spent: Spent,
+}
+
+/// The figures of every layer.
+pub(super) fn layer_figures(measurement: &Measurement) -> Vec<LayerFigures> {
+    let costs = measurement.online_layers.iter().zip(&measurement.offline_layers);
+    costs
+        .zip(&measurement.online_path)
+        .map(|((online, offline), spent)| LayerFigures { online: *online, offline: *offline, spent: *spent })
+        .collect()
+}
+
+/// Online times of one cell. [`Latencies`] of them are for one at a time: a histogram takes megabytes.
+pub struct CellTimes {
+    /// Model, protocol, link.
+    pub cell: [String; 3],
+    /// Of the whole network, by run.
+    pub online: Vec<Nanos>,
+    /// Of each layer, with its name.
+    pub layers: Vec<(String, Vec<Nanos>)>,
 }
 
 /// Times of every layer of one cell over its runs.
@@ -133,15 +229,35 @@ impl CellLayers {
         &self.names
     }
 
-    pub(super) fn record(&mut self, measurement: &Measurement) {
-        for (layers, costs) in
-            [(&mut self.online, &measurement.online_layers), (&mut self.offline, &measurement.offline_layers)]
-        {
-            layers.iter_mut().zip(costs).for_each(|(times, cost)| times.push(cost.time));
+    /// Adds a run that took `online` in all.
+    pub(super) fn record(&mut self, online: Nanos, layers: &[LayerFigures]) {
+        for (layer, figures) in layers.iter().enumerate() {
+            self.online[layer].push(figures.online.time);
+            self.offline[layer].push(figures.offline.time);
         }
-        self.paths.push((measurement.phase(Phase::Online).time, measurement.online_path.clone()));
-        self.costs =
-            measurement.online_layers.iter().copied().zip(measurement.offline_layers.iter().copied()).collect();
+        self.paths.push((online, layers.iter().map(|figures| figures.spent).collect()));
+        self.costs = layers.iter().map(|figures| (figures.online, figures.offline)).collect();
+    }
+
+    /// How many runs there were.
+    pub(super) fn runs(&self) -> usize {
+        self.paths.len()
+    }
+
+    /// Online times of all runs.
+    pub(super) fn online(&self) -> Latencies {
+        self.paths.iter().map(|(online, _)| *online).collect()
+    }
+
+    /// What histograms are made of.
+    pub(super) fn into_times(self) -> CellTimes {
+        let CellNames { model, protocol, link, .. } = self.names;
+        let names = self.infos.into_iter().map(|info| info.name);
+        CellTimes {
+            cell: [model, protocol, link],
+            online: self.paths.into_iter().map(|(online, _)| online).collect(),
+            layers: names.zip(self.online).collect(),
+        }
     }
 
     /// The rows, once there was a run.
@@ -188,6 +304,9 @@ impl CellLayers {
             online_path_client_s: spent.compute[Party::Client as usize],
             online_path_latency_s: spent.latency,
             online_path_bandwidth_s: spent.bandwidth,
+            online_s_p50: online_times.quantile(0.5),
+            online_s_p90: online_times.quantile(0.9),
+            online_s_p99: online_times.quantile(0.99),
         })
     }
 }

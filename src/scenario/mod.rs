@@ -11,6 +11,7 @@
 //! | `sections.rs` | nothing; lists the tables and their keys |
 //! | `table.rs` | typed access to TOML that knows where everything stands |
 //! | `blame.rs` | nothing; finds the place of a key whose fault showed later |
+//! | `schema/` | nothing; describes the file to editors |
 //! | `search.rs` | where data files are looked for |
 
 mod blame;
@@ -20,6 +21,7 @@ mod input;
 mod links;
 mod models;
 mod protocols;
+mod schema;
 mod search;
 mod sections;
 mod settings;
@@ -41,8 +43,9 @@ pub use input::{ImageSource, Input, Split};
 pub use links::Link;
 pub use models::{Model, Network, Normalize, PoolChoice, Weights};
 pub use protocols::{At, Choice, Protocol, SlotChoice};
+pub use schema::schema;
 pub use search::{DataPath, SearchPath};
-pub use settings::{Clock, Compute, MemoryBudget, Speedup};
+pub use settings::{AutoRepetitions, Clock, Compute, MemoryBudget, Repetitions, Speedup};
 
 use error::Source;
 use table::Table;
@@ -54,8 +57,8 @@ pub struct Scenario {
     pub name: String,
     /// All randomness follows from it.
     pub seed: u64,
-    /// Counted runs of each cell and image, at least one.
-    pub repetitions: u32,
+    /// Counted runs of each cell and image.
+    pub repetitions: Repetitions,
     /// Runs before those, not counted.
     pub warmup: u32,
     /// How time passes.
@@ -100,11 +103,19 @@ pub struct Cell<'a> {
 /// The first fault found: the file cannot be read, is no TOML, has an unknown key, a value that is
 /// out of range, a combination that cannot be run, or names a data file that is nowhere in `search`.
 pub fn load(path: &Path, search: &SearchPath, catalogue: &Catalogue) -> Result<Scenario, ScenarioError> {
-    let text = fs::read_to_string(path).map_err(|error| {
+    parse(&read(path)?, path, search, catalogue)
+}
+
+/// The text of the scenario file `path`.
+///
+/// # Errors
+///
+/// If it cannot be read.
+pub fn read(path: &Path) -> Result<String, ScenarioError> {
+    fs::read_to_string(path).map_err(|error| {
         let message = format!("cannot be read: {error}");
         ScenarioError::unreadable(path, message, "name a scenario file (TOML, UTF-8)")
-    })?;
-    parse(&text, path, search, catalogue)
+    })
 }
 
 /// Reads a scenario from `text`; `file` names it in messages, and data is looked for beside it.

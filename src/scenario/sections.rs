@@ -28,6 +28,7 @@ pub(super) const TOP: Section = Section {
         "name",
         "seed",
         "repetitions",
+        "auto",
         "warmup",
         "clock",
         "compute",
@@ -42,6 +43,8 @@ pub(super) const TOP: Section = Section {
         "memory",
     ],
 };
+/// When automatic repetitions end.
+pub(super) const AUTO: Section = Section { header: "[auto]", keys: &["within", "budget", "least", "most"] };
 /// Fixed-point format.
 pub(super) const FIXED_POINT: Section = Section { header: "[fixed_point]", keys: &["frac_bits"] };
 /// Images.
@@ -74,5 +77,5 @@ pub(super) const SPEEDUP: Section = Section { header: "[speedup]", keys: &["subj
 pub(super) const MEMORY: Section = Section { header: "[memory]", keys: &["in_flight", "material"] };
 
 /// All of them.
-pub(super) const SECTIONS: [&Section; 10] =
-    [&TOP, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &SLOTS, &LINK, &SPEEDUP, &MEMORY];
+pub(super) const SECTIONS: [&Section; 11] =
+    [&TOP, &AUTO, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &SLOTS, &LINK, &SPEEDUP, &MEMORY];

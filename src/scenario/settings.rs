@@ -4,9 +4,9 @@ use serde::Serialize;
 
 use super::error::ScenarioError;
 use super::protocols::Protocol;
-use super::sections::{FIXED_POINT, MEMORY, SPEEDUP};
-use super::table::Table;
-use crate::units::Bytes;
+use super::sections::{AUTO as AUTO_SECTION, FIXED_POINT, MEMORY, SPEEDUP};
+use super::table::{Table, Value};
+use crate::units::{Bytes, Nanos};
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +26,48 @@ pub enum Compute {
     Measured,
     /// None: only the link counts, and runs are deterministic bit for bit.
     None,
+}
+
+/// How often each cell and image is run and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Repetitions {
+    /// So often, at least once.
+    Fixed(u32),
+    /// Until the intervals are narrow.
+    Auto(AutoRepetitions),
+}
+
+/// When enough has been measured: once the 95 % interval of every protocol's median online time is narrow, the same number
+/// of repetitions for all protocols of a model and link, so that they stay pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct AutoRepetitions {
+    /// Half-width of the interval relative to the median; above zero, below one.
+    pub within: f64,
+    /// Real time after which a model and link gets no further repetition, in seconds.
+    pub budget_s: f64,
+    /// Fewest repetitions, at least two.
+    pub least: u32,
+    /// Most repetitions, at least `least`.
+    pub most: u32,
+}
+
+impl Repetitions {
+    /// The fewest repetitions of a cell.
+    pub fn least(&self) -> u32 {
+        match self {
+            Repetitions::Fixed(count) => *count,
+            Repetitions::Auto(auto) => auto.least,
+        }
+    }
+
+    /// The most repetitions of a cell.
+    pub fn most(&self) -> u32 {
+        match self {
+            Repetitions::Fixed(count) => *count,
+            Repetitions::Auto(auto) => auto.most,
+        }
+    }
 }
 
 /// What the speedup table compares.
@@ -50,7 +92,7 @@ pub struct MemoryBudget {
 pub(super) struct Settings {
     pub name: String,
     pub seed: u64,
-    pub repetitions: u32,
+    pub repetitions: Repetitions,
     pub warmup: u32,
     pub clock: Clock,
     pub compute: Compute,
@@ -79,7 +121,7 @@ pub(super) fn read(top: &Table<'_>) -> Result<Settings, ScenarioError> {
     Ok(Settings {
         name: name.to_owned(),
         seed: top.read("seed", 1, |v| v.integer(0..=u64::MAX))?,
-        repetitions: top.read("repetitions", 5, |v| v.integer(1..=MOST_RUNS))? as u32,
+        repetitions: repetitions(top)?,
         warmup: top.read("warmup", 1, |v| v.integer(0..=MOST_RUNS))? as u32,
         clock,
         compute,
@@ -87,6 +129,46 @@ pub(super) fn read(top: &Table<'_>) -> Result<Settings, ScenarioError> {
         stream: top.read("stream", true, |v| v.boolean())?,
         frac_bits: frac_bits as u32,
     })
+}
+
+fn repetitions(top: &Table<'_>) -> Result<Repetitions, ScenarioError> {
+    let automatic = |value: &Value<'_>| value.as_text() == Some("auto");
+    match (top.get("repetitions"), top.get("auto")) {
+        (Some(value), auto) if automatic(&value) => {
+            auto.map_or(Ok(AUTO), |v| auto_repetitions(&v)).map(Repetitions::Auto)
+        }
+        (_, Some(auto)) => {
+            let message = "the number of repetitions is fixed, so that there is nothing to decide";
+            Err(auto.error(message, "write repetitions = \"auto\", or remove [auto]"))
+        }
+        (Some(value), None) if value.as_text().is_some() => {
+            let message = "neither a number nor \"auto\"";
+            Err(value.error(message, "write a whole number from 1 to 1000000, or \"auto\""))
+        }
+        (Some(value), None) => Ok(Repetitions::Fixed(value.integer(1..=MOST_RUNS)? as u32)),
+        (None, None) => Ok(Repetitions::Fixed(5)),
+    }
+}
+
+/// What `repetitions = "auto"` means without an `[auto]`.
+const AUTO: AutoRepetitions = AutoRepetitions { within: 0.02, budget_s: 120.0, least: 5, most: 1000 };
+
+fn auto_repetitions(section: &Value<'_>) -> Result<AutoRepetitions, ScenarioError> {
+    let table = section.table(&AUTO_SECTION)?;
+    let within = table.read("within", AUTO.within, |value| {
+        let within = value.float()?;
+        match within > 0.0 && within < 1.0 {
+            true => Ok(within),
+            false => Err(value.error(format!("{within} is not between 0 and 1"), "write for example 0.02 for 2 %")),
+        }
+    })?;
+    let budget_s = match table.get("budget") {
+        Some(value) => value.quantity::<Nanos>()?.0 as f64 * 1e-9,
+        None => AUTO.budget_s,
+    };
+    let least = table.read("least", u64::from(AUTO.least), |v| v.integer(2..=MOST_RUNS))?;
+    let most = table.read("most", u64::from(AUTO.most).max(least), |v| v.integer(least..=MOST_RUNS))?;
+    Ok(AutoRepetitions { within, budget_s, least: least as u32, most: most as u32 })
 }
 
 fn compute_scale(top: &Table<'_>, clock: Clock, compute: Compute) -> Result<f64, ScenarioError> {

@@ -11,7 +11,7 @@ use super::*;
 use crate::protocol::activation::Setting;
 use crate::units::{BitRate, Bytes, Nanos};
 
-fn catalogue() -> Catalogue {
+pub(super) fn catalogue() -> Catalogue {
     Catalogue {
         protocols: vec![
             KnownProtocol { id: "fused", family: Family::Polynomial, settings: &[Setting::WireBits] },
@@ -31,8 +31,18 @@ fn catalogue() -> Catalogue {
     }
 }
 
-fn read(text: &str) -> Result<Scenario, ScenarioError> {
+/// What the parser makes of `text`.
+pub(super) fn parsed(text: &str) -> Result<Scenario, ScenarioError> {
     parse(text, Path::new("x.toml"), &SearchPath::default(), &catalogue())
+}
+
+/// The same; the schema must accept whatever the parser does.
+fn read(text: &str) -> Result<Scenario, ScenarioError> {
+    let result = parsed(text);
+    if let (Ok(_), Some(refusals)) = (&result, schema::tests::refusals(text)) {
+        assert!(refusals.is_empty(), "{text}\n{refusals:?}");
+    }
+    result
 }
 
 fn good(text: &str) -> Scenario {
@@ -73,7 +83,7 @@ fn every_default() {
     let expected = Scenario {
         name: "minimal".to_owned(),
         seed: 1,
-        repetitions: 5,
+        repetitions: Repetitions::Fixed(5),
         warmup: 1,
         clock: Clock::Virtual,
         compute: Compute::Measured,
@@ -167,7 +177,7 @@ material = "2 GB"
 "#;
     let scenario = parse(text, Path::new("x.toml"), &search, &catalogue());
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
-    assert_eq!((scenario.seed, scenario.repetitions), (u64::MAX, 1_000));
+    assert_eq!((scenario.seed, scenario.repetitions), (u64::MAX, Repetitions::Fixed(1_000)));
     assert_eq!((scenario.warmup, scenario.compute_scale, scenario.stream), (0, 2.0, false));
     assert_eq!(scenario.frac_bits, 20);
     let ImageSource::Cifar10 { path, split } = &scenario.input.source else {

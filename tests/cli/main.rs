@@ -1,8 +1,13 @@
 //! The command as a new user meets it: help, lists, results, bad input, Ctrl-C.
 
 mod bad_input;
+mod check;
+mod ease;
+mod explain;
 #[cfg(unix)]
 mod interrupt;
+mod long_work;
+mod merge;
 mod results;
 
 use assert_cmd::Command;
@@ -63,6 +68,8 @@ impl Place {
             .current_dir(self.folder.path())
             .env_remove("LONGHAUL_DATA")
             .env_remove("LONGHAUL_LOG")
+            .env_remove("GITHUB_ACTIONS")
+            .env_remove("GITHUB_STEP_SUMMARY")
             .timeout(std::time::Duration::from_secs(60))
             .output()
             .expect("started");
@@ -92,6 +99,7 @@ fn every_help_has_an_example() {
     for (arguments, example) in [
         (vec!["--help"], "longhaul run scenarios/quickstart.toml"),
         (vec!["run", "--help"], "--out /tmp/resnet20"),
+        (vec!["check", "--help"], "longhaul check results/baseline --update"),
         (vec!["list", "--help"], "longhaul list models --format json"),
     ] {
         let help = longhaul(&arguments).expect(0);

@@ -6,20 +6,31 @@ const RUNS: &str = "scenario,model,protocol,link,repetition,image,online_s,offli
 online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,\
 offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,\
 dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,\
-overflowed_activations,transcript_blake3,wrapped_activations,pool";
+overflowed_activations,transcript_blake3,wrapped_activations,pool,online_messages_up,online_messages_down,\
+offline_messages_up,offline_messages_down,offline_floor_s,offline_compute_s,calibration_s";
 const LAYERS: &str = "scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,\
 offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,\
-offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s";
+offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s,\
+online_s_p50,online_s_p90,online_s_p99";
 const SUMMARY: &str = "scenario,model,protocol,link,n,online_s_median,online_s_p95,online_s_ci_low,\
 online_s_ci_high,offline_s_median,total_s_median,online_floor_s,online_server_compute_s_median,\
 online_client_compute_s_median,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,\
 offline_bytes_up,offline_bytes_down,setup_s_median,setup_bytes_up,setup_bytes_down,dealer_bytes_server,\
-dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations,pool";
+dealer_bytes_client,images,predictions,agreements,max_abs_error,overflowed_activations,wrapped_activations,pool,\
+total_s_ci_low,total_s_ci_high,labelled,correct,online_messages_up,online_messages_down,offline_messages_up,\
+offline_messages_down,offline_floor_s,offline_compute_s_median,calibration_s_median";
 const SPEEDUP: &str = "scenario,model,link,subject,baseline,online_speedup,online_speedup_low,\
-online_speedup_high,total_speedup,bytes_ratio,rounds_ratio";
+online_speedup_high,total_speedup,bytes_ratio,rounds_ratio,total_speedup_low,total_speedup_high";
+const MESSAGES: &str =
+    "scenario,model,protocol,link,phase,from,to,layer,name,kind,messages,bytes,round,sent_s,arrives_s";
 /// Every CSV file and its header, in column order; units are part of the names.
-const FILES: [(&str, &str); 4] =
-    [("runs.csv", RUNS), ("layers.csv", LAYERS), ("summary.csv", SUMMARY), ("speedup.csv", SPEEDUP)];
+const FILES: [(&str, &str); 5] = [
+    ("runs.csv", RUNS),
+    ("layers.csv", LAYERS),
+    ("messages.csv", MESSAGES),
+    ("summary.csv", SUMMARY),
+    ("speedup.csv", SPEEDUP),
+];
 
 /// The cell of `column` in the data row `row` of a CSV text.
 fn cell(csv: &str, row: usize, column: &str) -> String {
@@ -49,7 +60,8 @@ fn a_run_writes_every_file_and_prints_a_table() {
         assert_eq!(csv.lines().next(), Some(header), "{name}");
     }
     let files = std::fs::read_dir(place.path("results/tiny")).expect("a folder");
-    assert_eq!(files.count(), 5, "four tables, the manifest, nothing left over");
+    assert_eq!(files.count(), 7, "five tables, the scenario, the manifest, nothing left over");
+    assert_eq!(place.read("results/tiny/scenario.toml"), TINY);
 
     let manifest = json(&place.read("results/tiny/manifest.json"));
     assert_eq!(manifest["tool"], "longhaul");

@@ -9,8 +9,24 @@ pub(super) fn report(from: &str, to: &str) -> String {
     let minimal = MINIMAL.trim_start();
     assert!(minimal.contains(from), "{from} occurs");
     let text = minimal.replacen(from, to, 1);
-    read(&text).expect_err(to).to_string()
+    let report = read(&text).expect_err(to).to_string();
+    if let Some(refusals) = schema::tests::refusals(&text) {
+        let knows = !BEYOND_A_SCHEMA.iter().any(|words| report.contains(words));
+        assert_eq!(!refusals.is_empty(), knows, "the schema says {refusals:?}\n{report}\n{text}");
+    }
+    report
 }
+
+/// What reports say about faults that no schema can see: they are of several values together, or of other files.
+const BEYOND_A_SCHEMA: &[&str] = &[
+    "there is no file",
+    "there is no directory",
+    "is taken since line",
+    "cannot be halved",
+    "key speedup.subject: \"gcc\" is unknown",
+    "is the subject",
+    "every coefficient above the constant is 0",
+];
 
 #[test]
 fn the_line_and_a_caret_follow() {

@@ -34,7 +34,7 @@ fn the_top_of_the_file_and_small_tables() {
         (
             "[[model]]",
             "frac_bits = 12\n[[model]]",
-            r#"2:1: key frac_bits: there is no such key at the top of the file; "frac_bits" belongs in [fixed_point]; known: name, seed, repetitions, warmup, clock, compute, compute_scale, stream, fixed_point, input, model, protocol, link, speedup, memory"#,
+            r#"2:1: key frac_bits: there is no such key at the top of the file; "frac_bits" belongs in [fixed_point]; known: name, seed, repetitions, auto, warmup, clock, compute, compute_scale, stream, fixed_point, input, model, protocol, link, speedup, memory"#,
         ),
         (
             "[[model]]",
