@@ -2,6 +2,7 @@
 
 use super::table::row;
 use super::{Report, Verdict};
+use crate::report::markdown_escaped as escaped;
 use std::fmt::Write;
 
 /// A heading with the verdict, the findings as a table, the notes as a list.
@@ -23,30 +24,4 @@ pub fn markdown(report: &Report) -> String {
         report.notes.iter().for_each(|note| line(&format!("* {}", escaped(note))));
     }
     text
-}
-
-/// Names of models and links are the user's: they must not end a table's cell or become markup.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '\\' | '|' | '`' | '*' | '_' | '[' | ']' | '#' => out.extend(['\\', char]),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\n' | '\r' => out.push(' '),
-            _ => out.push(char),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn markup_in_names_is_text() {
-        assert_eq!(escaped("a|b <c> online_s\nx"), "a\\|b &lt;c&gt; online\\_s x");
-    }
 }

@@ -40,6 +40,12 @@ pub enum ReportError {
         /// What was expected and what was found.
         message: String,
     },
+    /// A folder without results, neither in itself nor in the folders directly in it.
+    #[error("{}: no results here: there is no manifest.json in it or in its folders; name a folder that `longhaul run` wrote", path.display())]
+    NoResults {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A column that must be the same in every repetition of a cell is not.
     #[error(
         "{cell}: {column} must be the same in every repetition, \

@@ -5,7 +5,7 @@
 
 mod complete;
 mod error;
-mod machines;
+pub(super) mod machines;
 mod outline;
 mod part;
 #[cfg(test)]

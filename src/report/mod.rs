@@ -5,10 +5,11 @@
 //! ```text
 //! runs -> summary (medians, intervals, speedups; statistics) -> table;  layers -> profile
 //!   └──────────────┴─> write (CSV files, manifest.json, all replaced atomically)
-//! folders of shards -> merge -> the same as of one run
+//! folders of shards -> merge -> the same as of one run;  folders -> document -> HTML, Markdown, LaTeX
 //! ```
 
 mod difference;
+mod document;
 mod encoding;
 mod error;
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod timestamp;
 mod write;
 
 pub use difference::first_difference;
+pub use document::{Document, Source, Table, find_folders, html, latex, markdown, markdown_escaped, read_sources};
 pub use error::ReportError;
 pub use human::{bytes as human_bytes, time as human_time};
 pub use manifest::{Host, Manifest, SCHEMA_VERSION, ShardRecord, peak_rss_bytes};
@@ -40,4 +42,4 @@ pub use statistics::{
 pub use summary::{Comparison, speedups, summarize};
 pub use table::{plain_table, table};
 pub use timestamp::rfc3339_utc;
-pub use write::{JOURNAL_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells};
+pub use write::{JOURNAL_FILE, REPORT_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells, write_file};

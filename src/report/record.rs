@@ -417,17 +417,26 @@ record! {
     }
 }
 
-impl RunRecord {
-    /// The cell this run belongs to.
-    pub fn cell(&self) -> CellKey {
-        CellKey {
-            scenario: self.scenario.clone(),
-            model: self.model.clone(),
-            protocol: self.protocol.clone(),
-            link: self.link.clone(),
-        }
-    }
+/// The cell of a row.
+macro_rules! belongs_to_a_cell {
+    ($($record:ident)*) => {
+        $(impl $record {
+            /// The cell this row belongs to.
+            pub fn cell(&self) -> CellKey {
+                CellKey {
+                    scenario: self.scenario.clone(),
+                    model: self.model.clone(),
+                    protocol: self.protocol.clone(),
+                    link: self.link.clone(),
+                }
+            }
+        })*
+    };
+}
 
+belongs_to_a_cell!(RunRecord LayerRecord SummaryRecord MessageRecord);
+
+impl RunRecord {
     /// The columns that must not vary over the repetitions of a cell, with their values.
     pub fn exact_columns(&self) -> [(&'static str, u64); 10] {
         [
@@ -442,29 +451,5 @@ impl RunRecord {
             ("dealer_bytes_server", self.dealer_bytes_server),
             ("dealer_bytes_client", self.dealer_bytes_client),
         ]
-    }
-}
-
-impl MessageRecord {
-    /// The cell this message belongs to.
-    pub fn cell(&self) -> CellKey {
-        CellKey {
-            scenario: self.scenario.clone(),
-            model: self.model.clone(),
-            protocol: self.protocol.clone(),
-            link: self.link.clone(),
-        }
-    }
-}
-
-impl LayerRecord {
-    /// The cell this layer belongs to.
-    pub fn cell(&self) -> CellKey {
-        CellKey {
-            scenario: self.scenario.clone(),
-            model: self.model.clone(),
-            protocol: self.protocol.clone(),
-            link: self.link.clone(),
-        }
     }
 }

@@ -121,6 +121,18 @@ pub fn relative_half_width(times: &Latencies) -> Option<f64> {
     Some(if half_width == 0.0 { 0.0 } else { half_width / times.median()?.0 as f64 })
 }
 
+/// Wilson's 95 % interval of a share, `successes` out of `trials` (at least one): unlike the textbook's it stays within
+/// 0 and 1 and means something for few trials. Wilson, JASA 1927.
+pub fn wilson_interval(successes: u64, trials: u64) -> Interval<f64> {
+    /// 97.5 % point of the normal distribution.
+    const Z: f64 = 1.959_963_984_540_054;
+    let (n, share) = (trials as f64, successes as f64 / trials as f64);
+    let shrink = 1.0 + Z * Z / n;
+    let centre = (share + Z * Z / (2.0 * n)) / shrink;
+    let half_width = Z / shrink * (share * (1.0 - share) / n + Z * Z / (4.0 * n * n)).sqrt();
+    Interval { low: (centre - half_width).max(0.0), high: (centre + half_width).min(1.0) }
+}
+
 /// Identifies a run within its cell: repetition, then image.
 pub type RunId = (u32, u32);
 
@@ -278,6 +290,17 @@ impl SplitMix64 {
 mod tests {
     use super::*;
 
+    #[test]
+    fn wilsons_interval_is_that_of_the_books() {
+        // Newcombe, Statistics in Medicine 1998, table I: 81 of 263 gives 0.2553 to 0.3662, 0 of 20 gives 0 to 0.1611.
+        for ((successes, trials), (low, high)) in
+            [((81, 263), (0.2553, 0.3662)), ((0, 20), (0.0, 0.1611)), ((20, 20), (0.8389, 1.0))]
+        {
+            let interval = wilson_interval(successes, trials);
+            assert!((interval.low - low).abs() < 5e-5 && (interval.high - high).abs() < 5e-5, "{interval:?}");
+        }
+    }
+
     fn latencies(nanos: &[u64]) -> Latencies {
         nanos.iter().copied().map(Nanos).collect()
     }
@@ -385,8 +408,10 @@ mod tests {
         // Of three samples the least, of four the second: 9 and 14.
         let ratio = calibrated_ratio(side(&[9.0, 10.0, 11.0]), side(&[16.0, 15.0, 14.0, 13.0]), 1).unwrap();
         assert_eq!(ratio.ratio, 14.0 / 9.0);
-        // {11, 11, 11} is one draw in 27, and so is within the interval.
-        assert_eq!(ratio.interval, Interval { low: 13.0 / 11.0, high: 15.0 / 9.0 });
+        // The second of four draws is 16 for 13 in 256, the least of three is 9 for 19 in 27: both in 3.6 % of the
+        // resamples. Below 13 / 10 lie 13 / 11 and 14 / 11, together 2.5 %: the end is one of the three.
+        assert_eq!(ratio.interval.high, 16.0 / 9.0);
+        assert!([13.0 / 11.0, 14.0 / 11.0, 13.0 / 10.0].contains(&ratio.interval.low), "{:?}", ratio.interval);
         let slow_machine = Calibrated { times: &[18.0, 18.0], calibrations: &[4.0, 4.0] };
         let still = calibrated_ratio(side(&[9.0, 9.0]), slow_machine, 1).unwrap();
         assert_eq!((still.ratio, still.interval), (1.0, Interval { low: 1.0, high: 1.0 }));

@@ -3,7 +3,7 @@
 use super::{
     error::ReportError,
     record::{CellKey, RunRecord, SpeedupRecord, SummaryRecord},
-    statistics::{Latencies, PairedRatio, RunId, paired_ratio},
+    statistics::{Interval, Latencies, PairedRatio, RunId, paired_ratio, wilson_interval},
 };
 use crate::units::Nanos;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -23,6 +23,32 @@ pub struct Comparison {
 impl Comparison {
     fn has_baseline(&self, protocol: &str) -> bool {
         protocol != self.subject && self.baselines.as_ref().is_none_or(|listed| listed.iter().any(|id| id == protocol))
+    }
+}
+
+/// Share of the labelled runs that are right.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Accuracy {
+    /// Runs whose prediction is the label.
+    pub correct: u64,
+    /// Runs with a label and a prediction; at least one.
+    pub labelled: u64,
+    /// Wilson's 95 % interval of the share.
+    pub interval: Interval<f64>,
+}
+
+impl Accuracy {
+    /// From 0 to 1.
+    pub fn share(&self) -> f64 {
+        self.correct as f64 / self.labelled as f64
+    }
+}
+
+impl SummaryRecord {
+    /// `None` without labels.
+    pub fn accuracy(&self) -> Option<Accuracy> {
+        let (labelled, correct) = (self.labelled.filter(|labelled| *labelled > 0)?, self.correct?);
+        Some(Accuracy { correct, labelled, interval: wilson_interval(correct, labelled) })
     }
 }
 

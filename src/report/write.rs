@@ -12,13 +12,14 @@ use std::{
 };
 
 const MANIFEST_FILE: &str = "manifest.json";
-const HTML_FILE: &str = "report.html";
+/// The report beside the results it is about.
+pub const REPORT_FILE: &str = "report.html";
 const SCENARIO_FILE: &str = "scenario.toml";
 /// What an unfinished run keeps beside its results.
 pub const JOURNAL_FILE: &str = "journal.jsonl";
 /// Files beside the measurements.
 const DERIVED: [&str; 6] =
-    [SummaryRecord::FILE, SpeedupRecord::FILE, MANIFEST_FILE, SCENARIO_FILE, HTML_FILE, JOURNAL_FILE];
+    [SummaryRecord::FILE, SpeedupRecord::FILE, MANIFEST_FILE, SCENARIO_FILE, REPORT_FILE, JOURNAL_FILE];
 
 /// A results folder that is being filled, cell by cell.
 ///
@@ -112,7 +113,7 @@ impl ResultsDir {
         self.messages.extend(messages);
     }
 
-    /// Writes every file except the HTML report: the runs and layers so far, and what was made
+    /// Writes every file: the runs and layers so far, and what was made
     /// from them. Without rows a CSV file is its header.
     ///
     /// # Errors
@@ -142,14 +143,6 @@ impl ResultsDir {
         self.replace(MANIFEST_FILE, manifest.to_json().as_bytes())
     }
 
-    /// Writes `report.html`.
-    ///
-    /// # Errors
-    /// [`ReportError::Write`].
-    pub fn write_html(&mut self, html: &str) -> Result<(), ReportError> {
-        self.replace(HTML_FILE, html.as_bytes())
-    }
-
     fn file(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -170,6 +163,21 @@ impl ResultsDir {
         staged.persist(&target).map_err(|error| failed(&target, error.error))?;
         sync_folder(&self.path).map_err(|source| failed(&target, source))
     }
+}
+
+/// Replaces the file at `path` as a whole or not at all.
+///
+/// # Errors
+/// [`ReportError::Write`].
+pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), ReportError> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let failed = |source| ReportError::Write { path: path.to_owned(), source };
+    let staged = stage(folder, |file| file.write_all(contents)).map_err(failed)?;
+    staged.persist(path).map_err(|error| failed(error.error))?;
+    sync_folder(folder).map_err(failed)
 }
 
 /// Reads a `runs.csv`.

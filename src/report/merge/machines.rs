@@ -10,6 +10,15 @@ type Property = (&'static str, fn(&Manifest) -> String);
 /// Warnings about what differs between the parts that measured something.
 pub(super) fn differences(parts: &[Part], measures: bool) -> Vec<String> {
     let measured: Vec<&Part> = parts.iter().filter(|part| !part.runs.is_empty()).collect();
+    let mut warnings = mixed(&measured.iter().map(|part| (&*part.name, &part.manifest)).collect::<Vec<_>>());
+    if measures {
+        warnings.extend(apart(&measured));
+    }
+    warnings
+}
+
+/// A warning for each property in which the machines or programs of the named folders differ.
+pub(in crate::report) fn mixed(folders: &[(&str, &Manifest)]) -> Vec<String> {
     let properties: [Property; 5] = [
         ("cpu_model", |manifest| manifest.host.cpu_model.clone().unwrap_or_else(|| "unknown".to_string())),
         ("cpu_features", |manifest| manifest.host.cpu_features.join(" ")),
@@ -17,29 +26,24 @@ pub(super) fn differences(parts: &[Part], measures: bool) -> Vec<String> {
         ("version of longhaul", |manifest| manifest.version.clone()),
         ("git_commit", |manifest| manifest.git_commit.clone().unwrap_or_else(|| "unknown".to_string())),
     ];
-    let differing = properties.into_iter().filter_map(|(name, value)| {
-        let values = by_value(&measured, value);
+    let warning = |(name, value): Property| {
+        let values = by_value(folders, value);
+        let text = |(value, folders): &(String, Vec<&str>)| format!("\"{value}\" in {}", folders.join(", "));
         (values.len() > 1).then(|| {
-            let values: Vec<String> =
-                values.into_iter().map(|(value, folders)| format!("\"{value}\" in {}", folders.join(", "))).collect();
             format!(
                 "mixed machines: {name} is {}; times of different folders cannot be compared with each other",
-                values.join(" and ")
+                values.iter().map(text).collect::<Vec<_>>().join(" and ")
             )
         })
-    });
-    let mut warnings: Vec<String> = differing.collect();
-    if measures {
-        warnings.extend(apart(&measured));
-    }
-    warnings
+    };
+    properties.into_iter().filter_map(warning).collect()
 }
 
 /// The values in the order in which they appear, each with its folders.
-fn by_value(parts: &[&Part], value: fn(&Manifest) -> String) -> Vec<(String, Vec<String>)> {
-    let mut values: Vec<(String, Vec<String>)> = Vec::new();
-    for part in parts {
-        let (value, folder) = (value(&part.manifest), part.name.clone());
+fn by_value<'a>(folders: &[(&'a str, &Manifest)], value: fn(&Manifest) -> String) -> Vec<(String, Vec<&'a str>)> {
+    let mut values: Vec<(String, Vec<&str>)> = Vec::new();
+    for (folder, manifest) in folders {
+        let value = value(manifest);
         match values.iter_mut().find(|(known, _)| *known == value) {
             Some((_, folders)) => folders.push(folder),
             None => values.push((value, vec![folder])),
