@@ -8,7 +8,17 @@ use std::fmt::Write;
 
 const PAGE: &str = include_str!("../html/page.html");
 const STYLE: &str = include_str!("../html/style.css");
-const SCRIPT: &str = include_str!("../html/script.js");
+/// In this order; together the body of one function.
+const SCRIPTS: [&str; 8] = [
+    include_str!("../html/script/base.js"),
+    include_str!("../html/script/chart.js"),
+    include_str!("../html/script/times.js"),
+    include_str!("../html/script/layers.js"),
+    include_str!("../html/script/costs.js"),
+    include_str!("../html/script/timeline.js"),
+    include_str!("../html/script/links.js"),
+    include_str!("../html/script/main.js"),
+];
 /// A part of Apache ECharts; `scripts/build-echarts.sh` makes it.
 const CHARTS: &str = include_str!("../html/echarts.min.js");
 
@@ -20,7 +30,7 @@ pub fn html(document: &Document) -> String {
         "subtitle" => escaped(&document.subtitle),
         "style" => STYLE.to_string(),
         "charts" => CHARTS.to_string(),
-        "script" => SCRIPT.to_string(),
+        "script" => format!("(() => {{\n'use strict';\n{}}})();", SCRIPTS.concat()),
         // Within a script only "<" could end it.
         "data" => document.data.to_string().replace('<', "\\u003c"),
         "findings" => list(&document.findings),
