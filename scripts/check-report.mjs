@@ -68,7 +68,11 @@ async function checkScreen(browser, url, name, width, colorScheme) {
   check(`${at}: as wide as the screen`, scrollWidth <= clientWidth, `${scrollWidth} > ${clientWidth}`);
   const empty = await page.$$eval('h2', (titles) => titles.filter((h) => h.offsetParent && h.parentElement.innerText.trim() === h.innerText.trim()).map((h) => h.innerText));
   check(`${at}: no empty section`, empty.length === 0, empty.join(', '));
-  await page.screenshot({ path: path.join(out, `${name}-${width}-${colorScheme}.png`), fullPage: true });
+  // The browser gives up on very long pictures.
+  await page.setViewportSize({ width, height: Math.min(9000, await page.evaluate(() => document.documentElement.scrollHeight)) });
+  await page.waitForTimeout(200);
+  await page.screenshot({ path: path.join(out, `${name}-${width}-${colorScheme}.png`) });
+  await page.setViewportSize({ width, height: 900 });
   if (colorScheme === 'light') await checkControls(page, at);
   check(`${at}: no error in the console`, errors.length === 0, errors.join(' | '));
   check(`${at}: nothing loaded`, requests.length === 0, requests.join(' '));

@@ -4,31 +4,33 @@ use super::Source;
 use crate::report::SpeedupRecord;
 use crate::report::human::three_digits;
 
-/// One sentence per scenario, subject and baseline, in order of first appearance.
+/// One sentence per subject and baseline, in order of first appearance.
 pub(super) fn findings(sources: &[Source]) -> Vec<String> {
     let rows: Vec<&SpeedupRecord> = sources.iter().flat_map(|source| &source.speedups).collect();
-    let mut groups: Vec<(&str, &str, &str)> = Vec::new();
+    let several_scenarios = rows.iter().any(|row| row.scenario != rows[0].scenario);
+    let mut pairs: Vec<(&str, &str)> = Vec::new();
     for row in &rows {
-        let group = group_of(row);
-        if !groups.contains(&group) {
-            groups.push(group);
+        if !pairs.contains(&pair_of(row)) {
+            pairs.push(pair_of(row));
         }
     }
-    let several_scenarios = groups.iter().any(|group| group.0 != groups[0].0);
-    let sentence = |group: &(&str, &str, &str)| {
-        let rows: Vec<&SpeedupRecord> = rows.iter().copied().filter(|row| group_of(row) == *group).collect();
-        let (scenario, subject, baseline) = *group;
-        let scope = if several_scenarios { format!("{scenario}: ") } else { String::new() };
-        let online = extremes(&rows, |row| row.online_speedup)?;
+    let sentence = |pair: &(&str, &str)| {
+        let rows: Vec<&SpeedupRecord> = rows.iter().copied().filter(|row| pair_of(row) == *pair).collect();
+        let place = |row: &SpeedupRecord| match several_scenarios {
+            true => format!(" ({}: {} over {})", row.scenario, row.model, row.link),
+            false => format!(" ({} over {})", row.model, row.link),
+        };
+        let online = range(&extremes(&rows, |row| row.online_speedup)?, place);
         let total = extremes(&rows, |row| row.total_speedup);
-        let total = total.map_or(String::new(), |total| format!("; offline and online together {}", range(&total)));
-        Some(format!("{scope}{subject} against {baseline}: online {}{total}.", range(&online)))
+        let total = total.map_or(String::new(), |total| format!(", {} with offline", range(&total, |_| String::new())));
+        let (subject, baseline) = pair;
+        Some(format!("{subject} is {online} as fast as {baseline} online{total}."))
     };
-    groups.iter().filter_map(sentence).collect()
+    pairs.iter().filter_map(sentence).collect()
 }
 
-fn group_of(row: &SpeedupRecord) -> (&str, &str, &str) {
-    (&row.scenario, &row.subject, &row.baseline)
+fn pair_of(row: &SpeedupRecord) -> (&str, &str) {
+    (&row.subject, &row.baseline)
 }
 
 /// The smallest and the largest ratio with their places.
@@ -44,24 +46,11 @@ fn extremes<'a>(rows: &[&'a SpeedupRecord], ratio: fn(&SpeedupRecord) -> Option<
     Some(Extremes { least, most })
 }
 
-fn range(Extremes { least, most }: &Extremes) -> String {
-    let place = |row: &SpeedupRecord| format!("{} over {}", row.model, row.link);
-    if std::ptr::eq(least.1, most.1) {
-        return format!("{} ({})", comparison(least.0), place(least.1));
-    }
-    format!(
-        "from {} ({}) to {} ({})",
-        comparison(least.0),
-        place(least.1),
-        comparison(most.0),
-        place(most.1)
-    )
-}
-
-/// In words: the subject is faster above 1.
-fn comparison(ratio: f64) -> String {
-    match ratio {
-        _ if ratio >= 1.0 => format!("{}\u{d7} faster", three_digits(ratio)),
-        _ => format!("{}\u{d7} slower", three_digits(1.0 / ratio)),
+/// `1.50x (model over link) to 24.0x (model over link)`, once what would look the same twice.
+fn range(Extremes { least, most }: &Extremes, place: impl Fn(&SpeedupRecord) -> String) -> String {
+    let (low, high) = (three_digits(least.0), three_digits(most.0));
+    match low == high {
+        true => format!("{low}\u{d7}"),
+        false => format!("{low}\u{d7}{} to {high}\u{d7}{}", place(least.1), place(most.1)),
     }
 }

@@ -72,10 +72,11 @@ fn table(table: &Table) -> String {
     if table.rows.is_empty() {
         return String::new();
     }
-    let caption = escaped(&table.caption);
+    // The caption stands outside: inside it would scroll with the table.
+    let (id, caption) = (escaped(&table.id), escaped(&table.caption));
     let mut out = format!(
-        "<div class=\"table\" tabindex=\"0\" role=\"region\" aria-label=\"{caption}\"><table id=\"{}\"><caption>{caption}</caption>",
-        escaped(&table.id)
+        "<p class=\"caption\" id=\"{id}-caption\">{caption}</p><div class=\"table\" tabindex=\"0\" role=\"region\" \
+         aria-labelledby=\"{id}-caption\"><table id=\"{id}\" aria-labelledby=\"{id}-caption\">"
     );
     let mut push = |text: String| out.push_str(&text);
     push("<thead><tr>".into());

@@ -135,6 +135,6 @@ function fillSelect(select, options, chosen) {
 function dataTable(caption, columns, rows) {
   const head = element('tr', {}, ...columns.map((column, i) => element('th', { scope: 'col', class: i ? 'n' : null }, column)));
   const body = rows.map((row) => element('tr', {}, ...row.map((text, i) => (i ? element('td', { class: 'n' }, text) : element('th', { scope: 'row' }, text)))));
-  const table = element('table', {}, element('caption', {}, caption), element('thead', {}, head), element('tbody', {}, ...body));
+  const table = element('table', {}, element('thead', {}, head), element('tbody', {}, ...body));
   return element('div', { class: 'table', tabindex: 0, role: 'region', 'aria-label': caption }, table);
 }

@@ -80,7 +80,7 @@ class Frame {
 
   width() {
     // A4 with margins; the plot's own width is that of the screen while printing starts.
-    return printing ? 680 : this.figure.parentElement.clientWidth;
+    return printing ? 680 : document.getElementById('main').clientWidth;
   }
 
   /** What it shows has changed. */
@@ -137,16 +137,21 @@ function common() {
   };
 }
 
-/** A value axis, linear or logarithmic. */
+/** A value axis, linear or logarithmic; given ends that are no round numbers get neither label nor line. */
 function valueAxis({ name, format, log, min, max, narrow }) {
   const { quiet, line, text } = ink();
+  const [showMin, showMax] = [min, max].map((end) => end == null || isRound(end));
   return {
     type: log ? 'log' : 'value', name, nameLocation: 'middle', nameGap: 30, min, max, splitNumber: narrow ? 3 : 6,
     nameTextStyle: { color: text, fontSize: 13 },
-    axisLabel: { formatter: format, color: quiet, hideOverlap: true, fontSize: 12 },
-    axisLine: { show: false }, axisTick: { show: false }, splitLine: { lineStyle: { color: line } },
+    axisLabel: { formatter: format, color: quiet, hideOverlap: true, fontSize: 12, showMinLabel: showMin, showMaxLabel: showMax },
+    axisLine: { show: false }, axisTick: { show: false },
+    splitLine: { lineStyle: { color: line }, showMinLine: showMin, showMaxLine: showMax },
   };
 }
+
+/** 0, and powers of ten. */
+const isRound = (value) => value === 0 || Math.abs(Math.log10(value) - Math.round(Math.log10(value))) < 1e-9;
 
 /** An axis of names, the first at the top. */
 function nameAxis(names) {
@@ -195,7 +200,8 @@ function barChart({ groups, axis, format, scale, narrow, describe }) {
       if (of.low != null && of.high > of.low) {
         const [[low], [high], y] = [at(of.low), at(of.high), top + bar / 2];
         line(low, y, high, y, 1.2);
-        for (const x of [low, high]) line(x, y - 4, x, y + 4, 1.2);
+        // Caps of a tiny interval would look like a mark of their own.
+        if (high - low > 3) for (const x of [low, high]) line(x, y - 4, x, y + 4, 1.2);
       }
       if (of.floor != null) line(at(of.floor)[0], top + 1, at(of.floor)[0], top + bar - 1, 3);
       const end = Math.max(at(of.value)[0], of.high == null ? 0 : at(of.high)[0], of.floor == null ? 0 : at(of.floor)[0]);

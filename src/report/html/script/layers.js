@@ -33,7 +33,7 @@ CHARTS.push({
       legend: partLegend(),
       option: {
         grid: { left: nameRoom(names), right: Math.ceil(room), top: 6, bottom: 52 },
-        xAxis: valueAxis({ name: 'share of the online time', format: (value) => `${value} %`, min: 0, max: 100, narrow }),
+        xAxis: { ...valueAxis({ name: 'share of the online time', format: (value) => `${value} %`, min: 0, max: 100 }), interval: narrow ? 50 : 25 },
         yAxis: nameAxis(names),
         tooltip: { ...common().tooltip, trigger: 'axis', axisPointer: { type: 'none' }, formatter: ([{ dataIndex: i }]) => tip(`${names[i]}: ${asTime(totals[i])}`, PARTS.map(([, text], p) => [text, percent(shares[p][i])])) },
         series,

@@ -150,7 +150,7 @@ CHARTS.push({
       height: rows.length * 30 + 62,
       option: {
         grid: { left: nameRoom(names), right: 66, top: 6, bottom: 52 },
-        xAxis: valueAxis({ name: 'accuracy', format: (value) => `${value} %`, min: 0, max: 100, narrow }),
+        xAxis: { ...valueAxis({ name: 'accuracy', format: (value) => `${value} %`, min: 0, max: 100 }), interval: narrow ? 50 : 25 },
         yAxis: nameAxis(names),
         tooltip: { ...common().tooltip, formatter: ({ dataIndex }) => tip(names[dataIndex], [['accuracy', percent(share(rows[dataIndex]))], ['95 % interval', interval(rows[dataIndex])]]) },
         series: [{ type: 'custom', renderItem, data: rows.map((of, i) => [share(of), i]) }],

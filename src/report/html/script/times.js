@@ -44,7 +44,7 @@ CHARTS.push({
       height: rows.length * 30 + 62,
       option: {
         grid: { left: nameRoom(names), right: 62, top: 6, bottom: 52 },
-        xAxis: valueAxis({ name: `time of the protocol / time of ${subject}`, format: ratioTick, log: true, min: decadeBelow(least * 1.24), max: most, narrow }),
+        xAxis: valueAxis({ name: `time of the protocol / time of ${subject}`, format: ratioTick, log: true, min: least * 0.7, max: most * 1.05, narrow }),
         yAxis: nameAxis(names),
         tooltip: { ...common().tooltip, formatter: ({ dataIndex }) => tip(`${subject} against ${names[dataIndex]}`, [['speedup', asRatio(rows[dataIndex].median)], ['95 % interval', interval(rows[dataIndex])]]) },
         series: [{ type: 'custom', renderItem, data: rows.map((row, i) => [row.median, i]) }],
