@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 /// Make a report of results: one HTML file with charts, or tables in Markdown or LaTeX
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul report results/quickstart --open\n  longhaul report results/paper                              all folders in it, as results/paper/report.html\n  longhaul report results/before results/after --out compare.html\n  longhaul report results/quickstart --format latex --out table.tex\n  longhaul report results/quickstart --format markdown | gh pr comment --body-file -\n\nThe HTML file needs no network and no other file. Markdown and LaTeX go to standard output unless --out is given."
+    after_help = "Examples:\n  longhaul report results/quickstart --open\n  longhaul report results/paper                 of all folders in it\n  longhaul report results/before results/after --out compare.html\n  longhaul report results/quickstart --format latex --out table.tex\n  longhaul report results/quickstart --format markdown | gh pr comment --body-file -\n\nThe HTML file needs no network and no other file. Markdown and LaTeX go to standard output unless --out is given."
 )]
 pub struct Args {
     /// Results folders that `longhaul run` or `merge` wrote, or folders of such folders
@@ -49,7 +49,9 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     let sources = read_sources(&folders).map_err(Failure::bad_input)?;
     if sources.iter().all(|source| source.summaries.is_empty()) {
         let name = args.folders[0].display();
-        return Err(Failure::bad_input(anyhow!("{name}: no cell is complete yet; run it again, or go on with --resume")));
+        return Err(Failure::bad_input(anyhow!(
+            "{name}: no cell is complete yet; run it again, or go on with --resume"
+        )));
     }
     let document = Document::new(sources).map_err(Failure::bad_input)?;
     let text = match args.format {
@@ -78,7 +80,9 @@ fn output(args: &Args) -> anyhow::Result<Option<PathBuf>> {
             Ok(Some(out.clone()))
         }
         (None, ReportFormat::Html, [folder]) => Ok(Some(folder.join(REPORT_FILE))),
-        (None, ReportFormat::Html, _) => Err(anyhow!("name the file for a report of several folders: --out report.html")),
+        (None, ReportFormat::Html, _) => {
+            Err(anyhow!("name the file for a report of several folders: --out report.html"))
+        }
         (None, ..) => Ok(None),
     }
 }

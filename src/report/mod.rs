@@ -42,4 +42,6 @@ pub use statistics::{
 pub use summary::{Comparison, speedups, summarize};
 pub use table::{plain_table, table};
 pub use timestamp::rfc3339_utc;
-pub use write::{JOURNAL_FILE, REPORT_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells, write_file};
+pub use write::{
+    JOURNAL_FILE, REPORT_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells, write_file,
+};

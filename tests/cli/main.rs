@@ -8,6 +8,7 @@ mod explain;
 mod interrupt;
 mod long_work;
 mod merge;
+mod report;
 mod results;
 
 use assert_cmd::Command;
@@ -101,6 +102,14 @@ fn every_help_has_an_example() {
         (vec!["run", "--help"], "--out /tmp/resnet20"),
         (vec!["check", "--help"], "longhaul check results/baseline --update"),
         (vec!["list", "--help"], "longhaul list models --format json"),
+        (vec!["report", "--help"], "longhaul report results/quickstart --open"),
+        (vec!["merge", "--help"], "--out results/paper"),
+        (vec!["explain", "--help"], "longhaul explain"),
+        (vec!["inspect", "--help"], "longhaul inspect"),
+        (vec!["init", "--help"], "longhaul init"),
+        (vec!["schema", "--help"], "longhaul schema"),
+        (vec!["completions", "--help"], "longhaul completions"),
+        (vec!["man", "--help"], "longhaul man"),
     ] {
         let help = longhaul(&arguments).expect(0);
         let (_, examples) = help.stdout.split_once("Examples:").expect("a heading");

@@ -45,7 +45,9 @@ pub(super) fn data(sources: &[Source]) -> (Value, Vec<String>) {
         "accuracy": accuracy(&summaries),
     });
     let warning = |what: &str, cells: usize| {
-        (cells > 0).then(|| format!("to keep this file small the charts of {what} leave out {cells} cells; the CSV files have them"))
+        (cells > 0).then(|| {
+            format!("to keep this file small the charts of {what} leave out {cells} cells; the CSV files have them")
+        })
     };
     let warnings = [warning("layers", without_layers), warning("messages", without_messages)];
     (data, warnings.into_iter().flatten().collect())

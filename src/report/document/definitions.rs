@@ -13,7 +13,10 @@ pub(super) const DEFINITIONS: &[(&str, &str)] = &[
         "total",
         "Offline plus online of the same query: what one query costs if nothing was prepared beforehand. Setup is not in it.",
     ),
-    ("up, down", "Up is client to server, down is server to client. Bytes are payload of that direction only; KB = 1000 bytes."),
+    (
+        "up, down",
+        "Up is client to server, down is server to client. Bytes are payload of that direction only; KB = 1000 bytes.",
+    ),
     (
         "round",
         "One way, not there and back: a message's depth is one more than that of the deepest message its sender had \

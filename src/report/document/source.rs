@@ -2,7 +2,9 @@
 
 use crate::report::manifest::Manifest;
 use crate::report::write::{read_manifest, read_records};
-use crate::report::{LayerRecord, MessageRecord, Record, ReportError, RunRecord, SpeedupRecord, SummaryRecord, summarize};
+use crate::report::{
+    LayerRecord, MessageRecord, Record, ReportError, RunRecord, SpeedupRecord, SummaryRecord, summarize,
+};
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 

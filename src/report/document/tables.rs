@@ -54,18 +54,21 @@ pub(super) fn correctness(sources: &[Source]) -> Table {
     let mut columns: Vec<Column> = vec![
         ("images", |s| s.images.to_string()),
         ("agree with plaintext", |s| format!("{}/{}", s.agreements, s.predictions)),
-        ("largest error of a logit", |s| if s.max_abs_error.is_finite() { error(s.max_abs_error) } else { NOTHING.into() }),
+        (
+            "largest error of a logit",
+            |s| if s.max_abs_error.is_finite() { error(s.max_abs_error) } else { NOTHING.into() },
+        ),
         ("left the ring", |s| s.overflowed_activations.to_string()),
         ("wrapped around", |s| optional(s.wrapped_activations, |n| n.to_string())),
     ];
     let labelled = |summary: &SummaryRecord| summary.labelled.is_some_and(|labelled| labelled > 0);
     if sources.iter().flat_map(|source| &source.summaries).any(labelled) {
         columns.push(("correct", |s| optional(s.labelled.zip(s.correct), |(of, correct)| format!("{correct}/{of}"))));
-        columns.push(("accuracy", |s| {
-            optional(s.accuracy(), |accuracy| format!("{:.1} %", 100.0 * accuracy.share()))
-        }));
+        columns.push(("accuracy", |s| optional(s.accuracy(), |accuracy| format!("{:.1} %", 100.0 * accuracy.share()))));
         columns.push(("95 % interval", |s| {
-            optional(s.accuracy(), |a| format!("{:.1} \u{2013} {:.1} %", 100.0 * a.interval.low, 100.0 * a.interval.high))
+            optional(s.accuracy(), |a| {
+                format!("{:.1} \u{2013} {:.1} %", 100.0 * a.interval.low, 100.0 * a.interval.high)
+            })
         }));
     }
     let caption = "Results against the plaintext network with the same activation functions; accuracy, where images \
@@ -76,11 +79,8 @@ pub(super) fn correctness(sources: &[Source]) -> Table {
 /// A row per cell: its names, then `columns`.
 fn cells(sources: &[Source], id: &str, caption: &str, columns: &[Column]) -> Table {
     let summaries = || sources.iter().flat_map(|source| &source.summaries);
-    let mut names: Vec<Column> = vec![
-        ("model", |s| s.model.clone()),
-        ("link", |s| s.link.clone()),
-        ("protocol", |s| s.protocol.clone()),
-    ];
+    let mut names: Vec<Column> =
+        vec![("model", |s| s.model.clone()), ("link", |s| s.link.clone()), ("protocol", |s| s.protocol.clone())];
     if !all_equal(summaries().map(|summary| &summary.scenario)) {
         names.insert(0, ("scenario", |s| s.scenario.clone()));
     }

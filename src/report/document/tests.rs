@@ -74,7 +74,14 @@ fn names_stay_names_in_every_form() {
 #[test]
 fn the_page_is_complete_and_loads_nothing() {
     let page = html(&document());
-    for part in ["results/quickstart", "id=\"speedup-online\"", "10.0\u{d7} [10.0, 10.0]", "Example CPU", "c0ffee", "<dt>round</dt>"] {
+    for part in [
+        "results/quickstart",
+        "id=\"speedup-online\"",
+        "10.0\u{d7} [10.0, 10.0]",
+        "Example CPU",
+        "c0ffee",
+        "<dt>round</dt>",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     // What the bundled library mentions (namespaces, its own documentation) is not loaded; the rest mentions nothing.
@@ -89,7 +96,8 @@ fn the_page_is_complete_and_loads_nothing() {
 fn the_data_are_those_of_the_files() {
     let data = document().data;
     assert_eq!(data["cells"][1]["protocol"], "gc");
-    let column = |table: &Value, name: &str| table["columns"].as_array().unwrap().iter().position(|c| c == name).unwrap();
+    let column =
+        |table: &Value, name: &str| table["columns"].as_array().unwrap().iter().position(|c| c == name).unwrap();
     let summary = &data["summary"];
     assert_eq!(summary["rows"][1][column(summary, "cell")], 1);
     assert_eq!(summary["rows"][1][column(summary, "online_s_median")], 21.0);
@@ -115,7 +123,8 @@ fn a_name_of_digits_is_a_name() {
 
 #[test]
 fn accuracy_shows_where_there_are_labels() {
-    let labelled = |repetition| RunRecord { label: Some(repetition % 2), image: repetition, ..run("gc", repetition, 1000) };
+    let labelled =
+        |repetition| RunRecord { label: Some(repetition % 2), image: repetition, ..run("gc", repetition, 1000) };
     let document = Document::new(vec![source("x", &[labelled(0), labelled(1), labelled(2), labelled(3)])]).unwrap();
     // The prediction is always 1.
     let row = &document.correctness.rows[0];
