@@ -2,6 +2,14 @@
 //!
 //! Each turns shares of `y` (scale `input_bits`) into shares of `function(y)` (scale `output_bits`),
 //! truncation included. The client's share of `y` is known offline (see [`super::linear`]).
+//!
+//! # A protocol of one's own
+//!
+//! This is `examples/own_protocol.rs`, complete; the part above `main` is what a file of this folder holds.
+//!
+//! ```
+#![doc = include_str!("../../../examples/own_protocol.rs")]
+//! ```
 
 mod beaver_poly;
 mod espn;
