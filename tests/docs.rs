@@ -75,7 +75,8 @@ fn links(text: &str) -> Vec<String> {
 fn links_lead_somewhere() {
     let mut pages = vec![root().join("README.md"), root().join("CHANGELOG.md")];
     let docs = std::fs::read_dir(root().join("docs")).expect("a folder");
-    pages.extend(docs.map(|entry| entry.expect("readable").path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
+    pages
+        .extend(docs.map(|entry| entry.expect("readable").path()).filter(|p| p.extension().is_some_and(|e| e == "md")));
     for page in pages {
         let folder: &Path = page.parent().expect("in a folder");
         for link in links(&std::fs::read_to_string(&page).expect("readable")) {

@@ -9,7 +9,8 @@
 //!
 //! **Rule.** A cell's ratio is the candidate's over the baseline's, each the lower quartile of its times over that of its
 //! calibrations. Everything is resampled for the 95 % interval, so the stored spread counts as much as the new one. A time
-//! is slower if the ratio is above 1 + tolerance and the interval above 1; faster is the same upside down. Below
+//! is slower if the ratio is above 1 + tolerance and the whole interval above 1 + tolerance / 2: caches shared with other
+//! work move a cell by some percent for minutes, which no resampling knows. Faster is the same upside down. Below
 //! [`SMALLEST`], and for fewer than [`FEWEST_RUNS`] runs, nothing is concluded.
 //!
 //! **Other machines.** The calibration kernel is not the protocols' code, so between two kinds of processor its ratio and
@@ -222,9 +223,10 @@ impl TimeComparison {
     }
 
     fn conclude(&mut self, limit: f64) {
-        if self.ratio > limit && self.ratio_low > 1.0 {
+        let half_way = (1.0 + limit) / 2.0;
+        if self.ratio > limit && self.ratio_low > half_way {
             self.outcome = Outcome::Slower;
-        } else if self.ratio < 1.0 / limit && self.ratio_high < 1.0 {
+        } else if self.ratio < 1.0 / limit && self.ratio_high < 1.0 / half_way {
             self.outcome = Outcome::Faster;
         }
     }

@@ -44,12 +44,21 @@ pub(super) fn data(sources: &[Source]) -> (Value, Vec<String>) {
         "messages": (!messages.is_empty()).then(|| table::<MessageRecord>(messages)),
         "accuracy": accuracy(&summaries),
     });
+    let without = |what: &str, file: &str, missing: fn(&Source) -> bool| {
+        let folders: Vec<&str> = sources.iter().filter(|source| missing(source)).map(|source| &*source.name).collect();
+        (!folders.is_empty()).then(|| format!("no {file} in {}: no chart of {what}", folders.join(", ")))
+    };
     let warning = |what: &str, cells: usize| {
         (cells > 0).then(|| {
             format!("to keep this file small the charts of {what} leave out {cells} cells; the CSV files have them")
         })
     };
-    let warnings = [warning("layers", without_layers), warning("messages", without_messages)];
+    let warnings = [
+        without("layers", LayerRecord::FILE, |source| source.layers.is_empty()),
+        without("messages", MessageRecord::FILE, |source| source.messages.is_empty()),
+        warning("layers", without_layers),
+        warning("messages", without_messages),
+    ];
     (data, warnings.into_iter().flatten().collect())
 }
 
