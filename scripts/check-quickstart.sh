@@ -8,7 +8,8 @@ trap 'rm -rf "$out"' EXIT
 start=$(date +%s)
 cargo run --release --quiet -- run scenarios/quickstart.toml --out "$out"
 echo "quickstart: $(($(date +%s) - start)) s"
-for file in runs.csv layers.csv summary.csv speedup.csv manifest.json; do
+cargo run --release --quiet -- report "$out"
+for file in runs.csv layers.csv messages.csv summary.csv speedup.csv scenario.toml manifest.json report.html; do
     test -s "$out/$file" || { echo "missing $file"; exit 1; }
 done
 # minionn: 7 activation layers with 173,056 activations, and 10 logits.

@@ -92,6 +92,10 @@ fn read(folder: &Path) -> anyhow::Result<Results> {
         let remedy = format!("make it with `longhaul run SCENARIO.toml --out {}`", folder.display());
         return Err(anyhow!("{}: there is no such folder; {remedy}", folder.display()));
     }
+    if !folder.join(MANIFEST).is_file() {
+        let remedy = "name a folder that `longhaul run` wrote";
+        return Err(anyhow!("{}: holds no results (there is no {MANIFEST}); {remedy}", folder.display()));
+    }
     let manifest = read_manifest(folder.join(MANIFEST))?;
     let runs = read_runs(folder.join(RunRecord::FILE))?;
     summarize(&runs).with_context(|| folder.join(RunRecord::FILE).display().to_string())?;

@@ -50,6 +50,8 @@ pub struct Document {
     pub environment: Table,
     /// Name and text of each scenario.
     pub scenarios: Vec<(String, String)>,
+    /// What the charts leave out, and why.
+    omissions: Vec<String>,
     /// For the charts.
     data: Value,
 }
@@ -76,20 +78,19 @@ impl Document {
     /// [`ReportError`] if runs contradict each other; only for folders that hold runs but no summary.
     pub fn new(mut sources: Vec<Source>) -> Result<Document, ReportError> {
         source::tell_apart(&mut sources);
-        let mut warnings = environment::warnings(&sources);
-        let (data, left_out) = data::data(&sources);
-        warnings.extend(left_out);
+        let (data, omissions) = data::data(&sources);
         Ok(Document {
             title: environment::title(&sources),
             subtitle: environment::subtitle(&sources),
             findings: findings::findings(&sources),
-            warnings,
+            warnings: environment::warnings(&sources),
             speedups: tables::speedups(&sources),
             times: tables::times(&sources),
             costs: tables::costs(&sources),
             correctness: tables::correctness(&sources),
             environment: environment::table(&sources),
             scenarios: environment::scenarios(&sources),
+            omissions,
             data,
         })
     }

@@ -44,9 +44,7 @@ pub enum RunError {
         protocol: String,
     },
     /// No cell matches.
-    #[error(
-        "no cell of the scenario matches --filter {filters}; its models: {models}; protocols: {protocols}; links: {links}"
-    )]
+    #[error("no cell of the scenario matches {filters}; its models: {models}; protocols: {protocols}; links: {links}")]
     NothingSelected {
         /// The filters.
         filters: String,

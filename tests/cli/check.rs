@@ -81,7 +81,7 @@ fn bad_input_exits_2_and_says_what_to_do() {
         (vec!["check"], "<BASELINE>"),
         (vec!["check", "nowhere"], "longhaul run SCENARIO.toml --out nowhere"),
         (vec!["check", "base", "nowhere"], "there is no such folder"),
-        (vec!["check", "empty"], "manifest.json: cannot read"),
+        (vec!["check", "empty"], "empty: holds no results (there is no manifest.json)"),
         (vec!["check", "base", "same", "--tolerance", "-1"], "a number from 0 to 1000"),
         (vec!["check", "base", "same", "--out", "x"], "cannot be used with"),
         (vec!["check", "base", "--out", "base"], "--update"),

@@ -128,8 +128,7 @@ fn a_filter_runs_some_cells_and_a_dry_run_none() {
 
     let none = place.command(&["run", "x.toml", "--out", "none", "--filter", "gc"]).expect(2);
     assert!(
-        none.stderr
-            .contains("no cell of the scenario matches --filter \"gc\"; its models: minionn; protocols: fused, espn")
+        none.stderr.contains("no cell of the scenario matches \"gc\"; its models: minionn; protocols: fused, espn")
     );
     let dry = place.command(&["run", "x.toml", "--out", "none", "--dry-run", "--format", "json"]).expect(0);
     assert!(!place.path("none").exists(), "nothing was written");

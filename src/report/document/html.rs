@@ -34,7 +34,7 @@ pub fn html(document: &Document) -> String {
         // Within a script only "<" could end it.
         "data" => document.data.to_string().replace('<', "\\u003c"),
         "findings" => list(&document.findings),
-        "warnings" => list(&document.warnings),
+        "warnings" => list(&[&document.warnings[..], &document.omissions].concat()),
         "speedups" => document.speedups.iter().map(table).collect(),
         "cells" => table(&document.times),
         "phases" => table(&document.costs),

@@ -174,8 +174,9 @@ fn too_many_layers_leave_cells_out_and_say_so() {
     large.layers = [of("fused", 3), of("gc", 20_000), of("gmw", 3)].concat();
     let document = Document::new(vec![large]).unwrap();
     assert_eq!(document.data["layers"]["rows"].as_array().unwrap().len(), 6);
-    assert_eq!(document.warnings.len(), 1);
-    assert!(document.warnings[0].contains("charts of layers leave out 1 cells"), "{:?}", document.warnings);
+    assert_eq!(document.omissions.len(), 1);
+    assert!(document.omissions[0].contains("charts of layers leave out 1 cells"), "{:?}", document.omissions);
+    assert!(html(&document).contains(&document.omissions[0]));
 }
 
 #[test]
