@@ -5,7 +5,7 @@
 //! ```
 //!
 //! What the seed fixes must be equal: rounds, messages, bytes, floors, predictions, transcripts. Times compare as
-//! multiples of the calibrations that ran beside them, and count as slower only beyond noise and tolerance;
+//! multiples of the calibration kernel that ran beside them, and count as slower only beyond noise and tolerance;
 //! `time.rs` states the rule. Nothing here reads a file or a clock.
 
 mod exact;

@@ -16,7 +16,7 @@ pub fn results() -> Results {
     Results { manifest: manifest("Example CPU"), runs: runs.collect(), layers: Some(layers.collect()) }
 }
 
-/// Times of 100 to 500 ms by protocol, and calibrations of 2 and 1 ms, that jitter apart from each other.
+/// Times of 100 to 500 ms by protocol, and a calibration of 2 ms, that jitter apart from each other.
 fn run(link: &str, protocol: &str, repetition: u32) -> RunRecord {
     let scale = 1 + PROTOCOLS.iter().position(|known| *known == protocol).expect("one of them") as u64;
     let jitter = |nanos: u64, step: u64| Nanos(nanos * (980 + (u64::from(repetition) * step) % 41) / 1000);
@@ -27,7 +27,6 @@ fn run(link: &str, protocol: &str, repetition: u32) -> RunRecord {
     run.offline_compute_s = Some(jitter(200_000_000 * scale, 29));
     run.online_s = Nanos(run.online_floor_s.0 + jitter(90_000_000 * scale, 19).0);
     run.calibration_s = Some(jitter(2_000_000, 13));
-    run.calibration_memory_s = Some(jitter(1_000_000, 11));
     run
 }
 
@@ -61,7 +60,6 @@ impl Results {
     pub fn on_a_slower_machine(mut self, percent: u64) -> Results {
         for run in &mut self.runs {
             run.calibration_s = run.calibration_s.map(|time| Nanos(time.0 * percent / 100));
-            run.calibration_memory_s = run.calibration_memory_s.map(|time| Nanos(time.0 * percent / 100));
         }
         self.slow(percent, |_| true)
     }

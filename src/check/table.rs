@@ -21,7 +21,7 @@ pub fn table(report: &Report) -> String {
     let mut line = |line: &str| writeln!(text, "{line}").expect("a string takes everything");
     if report.findings.iter().any(|finding| finding.ratio.is_some()) {
         line(
-            "times are lower quartiles; ratio: candidate / baseline, after each was divided by its machine's calibration, near the core or of memory, whichever moved it less",
+            "times are lower quartiles; ratio: candidate / baseline, after each was divided by its machine's calibration",
         );
     }
     report.notes.iter().for_each(|note| line(&format!("note: {note}")));

@@ -97,7 +97,7 @@ fn without_measured_computing_the_times_are_exact() {
     let freeze = |mut results: Results| {
         for run in &mut results.runs {
             (run.online_server_compute_s, run.online_client_compute_s) = (None, None);
-            (run.offline_compute_s, run.calibration_s, run.calibration_memory_s) = (None, None, None);
+            (run.offline_compute_s, run.calibration_s) = (None, None);
         }
         results
     };
@@ -278,30 +278,6 @@ fn protocols_that_another_processor_suits_differently_raise_no_alarm() {
 }
 
 #[test]
-fn a_busy_memory_raises_no_alarm_and_hides_no_slow_kernel() {
-    let neighbours = |results: Results| {
-        let mut results = results.slow(113, |run| run.protocol == "fss");
-        for run in &mut results.runs {
-            run.calibration_memory_s = run.calibration_memory_s.map(|time| Nanos(time.0 * 130 / 100));
-        }
-        results
-    };
-    assert_eq!(found(&checked(&neighbours(results()))), Vec::<String>::new());
-    // The kernel of fss did not read more; with memory as it was, the same is a finding.
-    assert_eq!(found(&checked(&results().slow(113, |run| run.protocol == "fss"))).len(), 6);
-    assert_eq!(found(&checked(&neighbours(results().slow(140, |run| run.protocol == "fss")))).len(), 6);
-}
-
-#[test]
-fn a_baseline_without_the_memory_calibration_is_compared_by_the_other() {
-    let mut old = results();
-    old.runs.iter_mut().for_each(|run| run.calibration_memory_s = None);
-    let report = check(&old, &results().slow(120, gc_over_wan), &Options::default());
-    assert_eq!(found(&report).len(), 3, "{:?}", report.findings);
-    assert!(report.notes.is_empty(), "{:?}", report.notes);
-}
-
-#[test]
 fn a_slowdown_of_everything_shows_on_the_same_machine_only() {
     let slow = || results().slow(115, |_| true);
     assert_eq!(checked(&slow()).findings.len(), 30);
@@ -397,7 +373,7 @@ fn the_table_shows_what_moved() {
     resnet20 / fss / lan    online_above_floor_s    447 ms     581 ms  1.300  slower: 95 % interval 1.269 to 1.325
     resnet20 / gc / wan     online_bytes_down       500000     500001         changed: in all 7 runs
     ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
-    times are lower quartiles; ratio: candidate / baseline, after each was divided by its machine's calibration, near the core or of memory, whichever moved it less
+    times are lower quartiles; ratio: candidate / baseline, after each was divided by its machine's calibration
     note: the candidate has no layers.csv: layers were not compared
     regression: 5 findings; 10 cells and 27 times compared
     ");

@@ -3,11 +3,9 @@
 //! **What.** The processor time that the parties spent online, that spent offline, and the online time above the floor.
 //! Not the online time itself: over a long link its floor would hide any computing.
 //!
-//! **Units.** Times are divided by calibrations, fixed pieces of work measured in the same process just before each run:
-//! those of all runs of the same model and link, since these take turns and so share the machine's moment. A machine,
-//! or a moment, that is slower altogether cancels out. There are two, work near the core and reading from memory, because
-//! the two do not become slow together and nobody knows how much of each a protocol needs. Everything is done with either,
-//! and the result that moved less counts: a protocol is slower only if it is by both measures.
+//! **Units.** Times are divided by the calibration, a fixed piece of work measured in the same process just before each
+//! run: that of all runs of the same model and link, since these take turns and so share the machine's moment. A machine,
+//! or a moment, that is slower altogether cancels out.
 //!
 //! **Rule.** A cell's ratio is the candidate's over the baseline's, each the lower quartile of its times over that of its
 //! calibrations. Everything is resampled for the 95 % interval, so the stored spread counts as much as the new one. A time
@@ -61,7 +59,7 @@ pub struct TimeComparison {
     /// Lower quartile of the candidate, as measured.
     #[serde(serialize_with = "seconds")]
     pub candidate: Nanos,
-    /// Candidate / baseline, both relative to their calibration: of the two, the one by which it moved less.
+    /// Candidate / baseline, both relative to their calibration.
     pub ratio: f64,
     /// Lower end of its 95 % interval.
     pub ratio_low: f64,
@@ -120,24 +118,17 @@ pub(super) fn compare(
     let mut corrections = Vec::new();
     let mut compared = Vec::new();
     for (column, time) in COLUMNS {
-        let raw = |pair| CALIBRATIONS.map(|calibration| raw(pairs, pair, (column, time), calibration));
-        let (mut by_work, mut by_memory) = (Vec::new(), Vec::new());
-        for pair in pairs {
-            let [work, memory] = raw(pair);
-            by_work.extend(skipped.keep(pair, column, work));
-            // Baselines of earlier versions have only the other.
-            by_memory.extend(memory.ok());
+        let raw = pairs.iter().filter_map(|pair| skipped.keep(pair, column, raw(pairs, pair, column, time)));
+        let mut raw: Vec<TimeComparison> = raw.collect();
+        let mut limit = 1.0 + tolerance;
+        if machines.is_some() && !raw.is_empty() {
+            let (median, scatter) = location_and_scatter(&raw);
+            raw.iter_mut().for_each(|time| time.divide(median));
+            limit = limit.max((SCATTER_DEVIATIONS * scatter).exp());
+            corrections.push(format!("{column} by {median:.3} (then up to {limit:.2} is let pass)"));
         }
-        let (work, correction) = judged(by_work, machines.is_some(), tolerance);
-        let (memory, other_correction) = judged(by_memory, machines.is_some(), tolerance);
-        if let Some(correction) = correction {
-            let other = other_correction.map_or(String::new(), |other| format!(", by memory {other}"));
-            corrections.push(format!("{column} by {correction}{other}"));
-        }
-        compared.extend(work.into_iter().map(|time| match memory.iter().find(|other| other.cell == time.cell) {
-            Some(other) => time.less_moved(other),
-            None => time,
-        }));
+        raw.iter_mut().for_each(|time| time.conclude(limit));
+        compared.extend(raw);
     }
     if let Some(machines) = machines {
         let divided = match corrections.is_empty() {
@@ -153,28 +144,6 @@ pub(super) fn compare(
     notes.extend(skipped.notes());
     compared
 }
-
-/// Divides by what is common to all cells if the machines differ, and concludes. Says by how much it divided.
-fn judged(
-    mut times: Vec<TimeComparison>,
-    other_machine: bool,
-    tolerance: f64,
-) -> (Vec<TimeComparison>, Option<String>) {
-    let mut limit = 1.0 + tolerance;
-    let correction = (other_machine && !times.is_empty()).then(|| {
-        let (median, scatter) = location_and_scatter(&times);
-        times.iter_mut().for_each(|time| time.divide(median));
-        limit = limit.max((SCATTER_DEVIATIONS * scatter).exp());
-        format!("{median:.3} (then up to {limit:.2} is let pass)")
-    });
-    times.iter_mut().for_each(|time| time.conclude(limit));
-    (times, correction)
-}
-
-/// One of the calibrations of a run.
-type Calibration = fn(&RunRecord) -> Option<Nanos>;
-
-const CALIBRATIONS: [Calibration; 2] = [|run| run.calibration_s, |run| run.calibration_memory_s];
 
 /// Why a time was not compared.
 enum Skip {
@@ -221,13 +190,13 @@ impl Samples {
 fn raw(
     pairs: &[Pair<'_>],
     pair: &Pair<'_>,
-    (column, time): Column,
-    calibration: Calibration,
+    column: &'static str,
+    time: fn(&RunRecord) -> Option<Nanos>,
 ) -> Result<TimeComparison, Skip> {
     let place = |pair: &Pair<'_>| (pair.name.model.clone(), pair.name.link.clone());
     let block = || pairs.iter().filter(|other| place(other) == place(pair));
-    let then = block().flat_map(|pair| pair.baseline.iter().map(|run| calibration(run)));
-    let now = block().flat_map(|pair| pair.candidate.iter().map(|run| calibration(run)));
+    let then = block().flat_map(|pair| pair.baseline.iter().map(|run| run.calibration_s));
+    let now = block().flat_map(|pair| pair.candidate.iter().map(|run| run.calibration_s));
     let baseline = Samples::new(&pair.baseline, then, time)?;
     let candidate = Samples::new(&pair.candidate, now, time)?;
     let (then, now) = (baseline.lower_quartile(), candidate.lower_quartile());
@@ -251,13 +220,6 @@ fn raw(
 impl TimeComparison {
     fn divide(&mut self, by: f64) {
         [&mut self.ratio, &mut self.ratio_low, &mut self.ratio_high].into_iter().for_each(|value| *value /= by);
-    }
-
-    /// Of the same time by two calibrations the one nearer to 1; what they do not agree on is no conclusion.
-    fn less_moved(self, other: &TimeComparison) -> TimeComparison {
-        let outcome = if self.outcome == other.outcome { self.outcome } else { Outcome::Same };
-        let nearer = if other.ratio.ln().abs() < self.ratio.ln().abs() { other.clone() } else { self };
-        TimeComparison { outcome, ..nearer }
     }
 
     fn conclude(&mut self, limit: f64) {

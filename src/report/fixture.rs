@@ -43,7 +43,6 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         offline_floor_s: Some(Nanos(400_000_000)),
         offline_compute_s: Some(Nanos(90_000_000)),
         calibration_s: Some(Nanos(2_000_000)),
-        calibration_memory_s: Some(Nanos(1_000_000)),
     }
 }
 

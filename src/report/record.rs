@@ -150,13 +150,10 @@ record! {
         /// Processor time of server, client and dealer together offline; empty when `compute = "none"`.
         #[serde(with = "encoding::optional_seconds")]
         offline_compute_s: Option<Nanos>,
-        /// What a fixed piece of work took in this process just before the run: how fast the machine was, near the core. Empty when
+        /// What a fixed piece of work took in this process just before the run: how fast the machine was. Empty when
         /// `compute = "none"`.
         #[serde(with = "encoding::optional_seconds")]
         calibration_s: Option<Nanos>,
-        /// What reading a fixed amount of memory took then: how busy the way to memory was. Empty when `compute = "none"`.
-        #[serde(with = "encoding::optional_seconds")]
-        calibration_memory_s: Option<Nanos>,
     }
 }
 

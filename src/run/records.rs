@@ -1,6 +1,5 @@
 //! From measurements to the rows of the results.
 
-use super::calibrate::Calibrated;
 use super::prepare::{PreparedModel, PreparedProtocol};
 use super::reference::Reference;
 use super::{LayerCost, Measurement};
@@ -61,7 +60,7 @@ pub(super) fn run_record(
     (image, reference): (&Image, &Reference),
     measurement: &Measurement,
     wrapped_activations: Option<u64>,
-    calibration: Option<Calibrated>,
+    calibration: Option<Nanos>,
 ) -> RunRecord {
     let (setup, offline, online) =
         (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
@@ -107,8 +106,7 @@ pub(super) fn run_record(
         offline_compute_s: measured(Nanos(
             offline.server_compute.0 + offline.client_compute.0 + offline.dealer_compute.0,
         )),
-        calibration_s: calibration.map(|calibrated| calibrated.work),
-        calibration_memory_s: calibration.map(|calibrated| calibrated.memory),
+        calibration_s: calibration,
     }
 }
 

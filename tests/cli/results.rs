@@ -7,7 +7,7 @@ online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,on
 offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,\
 dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,\
 overflowed_activations,transcript_blake3,wrapped_activations,pool,online_messages_up,online_messages_down,\
-offline_messages_up,offline_messages_down,offline_floor_s,offline_compute_s,calibration_s,calibration_memory_s";
+offline_messages_up,offline_messages_down,offline_floor_s,offline_compute_s,calibration_s";
 const LAYERS: &str = "scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,\
 offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,\
 offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s,\

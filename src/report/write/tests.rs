@@ -51,9 +51,9 @@ fn the_files_look_like_this() {
     frozen.max_abs_error = f64::NAN;
     frozen.wrapped_activations = None;
     insta::assert_snapshot!(text(&[measured, frozen]), @r"
-    scenario,model,protocol,link,repetition,image,online_s,offline_s,online_floor_s,online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations,pool,online_messages_up,online_messages_down,offline_messages_up,offline_messages_down,offline_floor_s,offline_compute_s,calibration_s,calibration_memory_s
-    quickstart,resnet20,gc,wan,1,0,21.000000000,0.500000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,3,1,1,0.000031,0,c610e85212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3,0,,20,20,1,19,0.400000000,0.090000000,0.002000000,0.001000000
-    quickstart,resnet20,fused,wan,0,0,2.000000000,0.500000000,1.900000001,,,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,,1,1,,0,ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd,,,20,20,1,19,0.400000000,0.090000000,0.002000000,0.001000000
+    scenario,model,protocol,link,repetition,image,online_s,offline_s,online_floor_s,online_server_compute_s,online_client_compute_s,online_rounds,online_bytes_up,online_bytes_down,offline_rounds,offline_bytes_up,offline_bytes_down,setup_s,setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations,pool,online_messages_up,online_messages_down,offline_messages_up,offline_messages_down,offline_floor_s,offline_compute_s,calibration_s
+    quickstart,resnet20,gc,wan,1,0,21.000000000,0.500000000,1.900000001,0.030000000,0.000000007,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,3,1,1,0.000031,0,c610e85212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3,0,,20,20,1,19,0.400000000,0.090000000,0.002000000
+    quickstart,resnet20,fused,wan,0,0,2.000000000,0.500000000,1.900000001,,,39,1000000,500000,2,800,64000,1.250000000,0,2170000,32,4096,,1,1,,0,ec2bd03bf86b935fa34d71ad7ebb049f1f10f87d343e521511d8f9e6625620cd,,,20,20,1,19,0.400000000,0.090000000,0.002000000
     ");
     insta::assert_snapshot!(text(&[layer("fused", 2)]), @r"
     scenario,model,protocol,link,layer,name,kind,elements,online_s_median,online_s_p95,offline_s_median,online_rounds,offline_rounds,online_bytes_up,online_bytes_down,offline_bytes_up,offline_bytes_down,online_path_server_s,online_path_client_s,online_path_latency_s,online_path_bandwidth_s,online_s_p50,online_s_p90,online_s_p99
@@ -81,7 +81,7 @@ fn the_header_of_runs_is_the_documented_one() {
          setup_bytes_up,setup_bytes_down,dealer_bytes_server,dealer_bytes_client,label,prediction,\
          reference_prediction,max_abs_error,overflowed_activations,transcript_blake3,wrapped_activations,pool,\
          online_messages_up,online_messages_down,offline_messages_up,offline_messages_down,offline_floor_s,\
-         offline_compute_s,calibration_s,calibration_memory_s\n"
+         offline_compute_s,calibration_s\n"
     );
 }
 
@@ -289,7 +289,7 @@ fn bad_files_are_reported_with_file_and_line() {
     results/runs.csv:2: column online_rounds: cannot parse integer from empty string
     results/runs.csv:2: expected a finite number, found inf
     results/runs.csv:3: expected 64 hexadecimal digits, found "c610e8212d0697cb161d4ba431ba603f273feee7dcb7927c9ff5d74ae6cbfa3"
-    results/runs.csv:3: expected 38 cells, found 21
+    results/runs.csv:3: expected 37 cells, found 18
     "#);
     let missing = read_runs(folder.path().join("missing.csv")).unwrap_err();
     assert!(matches!(missing, ReportError::Read { .. }), "{missing}");
