@@ -97,8 +97,7 @@ fn cells(sources: &[Source], id: &str, caption: &str, columns: &[Column]) -> Tab
     }
 }
 
-/// Per scenario and subject a table of the online times and one of the totals: a row per model and link, a column per
-/// baseline.
+/// Per scenario and subject a table of the online times and one of the totals.
 pub(super) fn speedups(sources: &[Source]) -> Vec<Table> {
     let rows: Vec<&SpeedupRecord> = sources.iter().flat_map(|source| &source.speedups).collect();
     let mut subjects: Vec<(&str, &str)> = Vec::new();
@@ -137,6 +136,7 @@ const KINDS: [(&str, &str, Ratio); 2] = [
     }),
 ];
 
+/// A row per model and link and a column per baseline, or the other way round where that is narrower.
 fn pivot(rows: &[&SpeedupRecord], ratio: Ratio) -> Table {
     let (mut places, mut baselines): (Vec<(&str, &str)>, Vec<&str>) = (Vec::new(), Vec::new());
     for row in rows {
@@ -147,17 +147,24 @@ fn pivot(rows: &[&SpeedupRecord], ratio: Ratio) -> Table {
         let found = rows.iter().find(|row| (&*row.model, &*row.link, &*row.baseline) == (place.0, place.1, baseline));
         found.map_or(NOTHING.to_string(), |row| ratio_text(ratio(row)))
     };
-    let cells = |place: (&str, &str)| {
-        let names = [place.0.to_string(), place.1.to_string()];
-        names.into_iter().chain(baselines.iter().map(|baseline| value(place, baseline))).collect()
+    let text = |name: &&str| (*name).to_string();
+    let (header, names, cells): (Vec<String>, usize, Vec<Vec<String>>) = if baselines.len() > places.len() {
+        let place = |(model, link): &(&str, &str)| format!("{model}, {link}");
+        let row = |baseline: &&str| {
+            let values = places.iter().map(|place| value(*place, baseline));
+            std::iter::once(text(baseline)).chain(values).collect()
+        };
+        let header = std::iter::once("protocol".to_string()).chain(places.iter().map(place)).collect();
+        (header, 1, baselines.iter().map(row).collect())
+    } else {
+        let row = |place: &(&str, &str)| {
+            let values = baselines.iter().map(|baseline| value(*place, baseline));
+            [text(&place.0), text(&place.1)].into_iter().chain(values).collect()
+        };
+        let header = ["model", "link"].iter().chain(&baselines).map(text).collect();
+        (header, 2, places.iter().map(row).collect())
     };
-    Table {
-        id: String::new(),
-        caption: String::new(),
-        header: ["model", "link"].into_iter().chain(baselines.iter().copied()).map(str::to_string).collect(),
-        names: 2,
-        rows: places.iter().map(|place| cells(*place)).collect(),
-    }
+    Table { id: String::new(), caption: String::new(), header, names, rows: cells }
 }
 
 fn ratio_text((median, low, high): (Option<f64>, Option<f64>, Option<f64>)) -> String {
