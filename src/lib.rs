@@ -12,6 +12,7 @@ pub mod check;
 pub mod crypto;
 pub mod link;
 pub mod nn;
+pub mod pillar;
 pub mod protocol;
 pub mod report;
 pub mod ring;

@@ -161,7 +161,7 @@ pub enum NnError {
         actual_bytes: usize,
     },
     /// A label that names no class.
-    #[error("{}: record {record} has label {actual}, expected 0 to 9", path.display())]
+    #[error("{}: record {record} has label {actual}, expected 0 to {most}", path.display())]
     Label {
         /// The file.
         path: PathBuf,
@@ -169,6 +169,16 @@ pub enum NnError {
         record: usize,
         /// The label.
         actual: u8,
+        /// The largest that names a class.
+        most: usize,
+    },
+    /// A file that is not in the IDX format, or does not fit its pair.
+    #[error("{}: not a usable IDX file: {problem}", path.display())]
+    Idx {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
     },
     /// A data set with fewer images than asked for.
     #[error("{}: {actual} images, expected at least {expected}", path.display())]

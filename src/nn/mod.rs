@@ -3,6 +3,7 @@
 pub mod arch;
 pub mod builder;
 pub mod data;
+mod dataset;
 pub mod error;
 pub mod graph;
 pub mod onnx;
@@ -10,7 +11,7 @@ pub mod plain;
 pub mod random;
 pub mod safetensors;
 pub mod secure;
-mod seeded;
+pub(crate) mod seeded;
 mod validate;
 pub mod weights;
 
