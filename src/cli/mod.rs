@@ -16,6 +16,7 @@ mod report;
 mod run;
 mod schema;
 mod source;
+mod train;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
@@ -47,6 +48,7 @@ enum Command {
     Explain(explain::Args),
     Merge(merge::Args),
     Report(report::Args),
+    Train(train::Args),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),
@@ -92,6 +94,7 @@ pub fn main() -> ExitCode {
         Command::Explain(args) => explain::main(&args),
         Command::Merge(args) => merge::main(&args),
         Command::Report(args) => report::main(&args),
+        Command::Train(args) => train::main(&args),
         Command::Schema(args) => schema::main(&args),
         Command::Completions(args) => completions::main(&args),
         Command::Man(args) => man::main(&args),

@@ -121,7 +121,7 @@ pub(super) fn execute(
     let mut manifest = manifest(scenario)?;
     let mut progress = Progress::new();
     let mut rows = 0;
-    let ended = with_ctrl_c(|cancel| {
+    let ended = with_ctrl_c("what was measured is kept", |cancel| {
         let prepared = run::prepare(scenario, selection, cancel)?;
         let mut results = if resume { ResultsDir::resume(out)? } else { ResultsDir::create(out)? };
         results.keep_scenario(&*loaded.text);
@@ -174,8 +174,8 @@ fn warn_of_unfinished(args: &Args, out: &Path) {
     }
 }
 
-/// Runs `work` while listening for Ctrl-C, which cancels it; a second one ends the process at once.
-fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
+/// Runs `work` while listening for Ctrl-C, which says `kept` and cancels it; a second one ends the process at once.
+pub(super) fn with_ctrl_c<T: Send>(kept: &str, work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -192,7 +192,7 @@ fn with_ctrl_c<T: Send>(work: impl FnOnce(&CancellationToken) -> T + Send) -> an
                 _ = done.cancelled() => return,
                 signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
             }
-            let _ = writeln!(std::io::stderr(), "stopping; what was measured is kept (Ctrl-C again to stop at once)");
+            let _ = writeln!(std::io::stderr(), "stopping; {kept} (Ctrl-C again to stop at once)");
             cancel.cancel();
             tokio::select! {
                 _ = done.cancelled() => {}

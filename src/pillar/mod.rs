@@ -1,5 +1,6 @@
 //! PILLAR (Diaa et al., USENIX Security 2024, section 4): polynomials in place of activation functions, and networks
 //! trained to live with them.
 
+pub mod fit;
 #[cfg(feature = "train")]
 pub mod train;

@@ -3,10 +3,10 @@
 //! Each has a definition in burn's own operations, which every backend can run (a GPU does); a backend may bring a
 //! faster one. Tensors are `[image][h][w][c]`, convolution weights `[h][w][in][out]` in one row.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn::tensor::module::conv2d;
 use burn::tensor::ops::ConvOptions;
-use burn::tensor::Tensor;
 
 use crate::protocol::{Function, Polynomial};
 use crate::ring::ConvShape;
@@ -125,12 +125,7 @@ pub fn generic_conv<B: Backend>(
 }
 
 /// The definition of [`TrainBackend::batch_norm`].
-pub fn generic_batch_norm<B: Backend>(
-    x: Tensor<B, 4>,
-    gamma: Tensor<B, 1>,
-    beta: Tensor<B, 1>,
-    eps: f32,
-) -> Normed<B> {
+pub fn generic_batch_norm<B: Backend>(x: Tensor<B, 4>, gamma: Tensor<B, 1>, beta: Tensor<B, 1>, eps: f32) -> Normed<B> {
     let dims = x.dims();
     let channels = dims[3];
     let pixels = x.reshape([-1, channels as i32]);

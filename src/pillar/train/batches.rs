@@ -107,8 +107,7 @@ impl<'a> Epoch<'a> {
 
 /// The normalised value of every byte, per channel.
 fn table(normalization: &Normalization) -> [[f32; 256]; 3] {
-    let value = |channel: usize, byte: usize| {
-        (byte as f64 / 255.0 - normalization.mean[channel]) / normalization.std[channel]
-    };
+    let value =
+        |channel: usize, byte: usize| (byte as f64 / 255.0 - normalization.mean[channel]) / normalization.std[channel];
     std::array::from_fn(|channel| std::array::from_fn(|byte| value(channel, byte) as f32))
 }

@@ -89,14 +89,8 @@ mod tests {
                 (classify, power, (0.01 / coef).round())
             })
             .collect();
-        let expected = [
-            (false, 4, 100.0),
-            (true, 6, 50.0),
-            (true, 8, 10.0),
-            (true, 10, 5.0),
-            (true, 10, 1.0),
-            (true, 10, 1.0),
-        ];
+        let expected =
+            [(false, 4, 100.0), (true, 6, 50.0), (true, 8, 10.0), (true, 10, 5.0), (true, 10, 1.0), (true, 10, 1.0)];
         assert_eq!(phases, expected);
         let low = Settings { reg_power: 6, ..settings() };
         assert_eq!((0..4).map(|epoch| phase(&low, epoch).power).collect::<Vec<_>>(), [4, 6, 6, 6]);

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::TrainError;
 use crate::protocol::{Function, Polynomial};
 
 /// The activation that a network is trained with.
@@ -80,6 +81,31 @@ pub struct Settings {
     pub normalize: String,
     /// Initial weights, order of the images, crops and flips follow from it.
     pub seed: u64,
+}
+
+impl Settings {
+    /// # Errors
+    /// If a setting makes no sense; the message names it as the command line does.
+    pub fn check(&self) -> Result<(), TrainError> {
+        let unit = 0.0..1.0;
+        let rules = [
+            (self.epochs >= 1, "--epochs must be at least 1"),
+            (self.batch >= 2, "--batch must be at least 2: batch norm needs a batch"),
+            (self.lr > 0.0 && self.lr.is_finite(), "--lr must be a number above 0"),
+            (unit.contains(&self.momentum), "--momentum must be from 0 to below 1"),
+            (self.weight_decay >= 0.0 && self.weight_decay.is_finite(), "--weight-decay must be a number from 0"),
+            (unit.contains(&self.label_smoothing), "--label-smoothing must be from 0 to below 1"),
+            (unit.contains(&self.ema), "--ema must be from 0 to below 1"),
+            (self.range > 0.0 && self.range.is_finite(), "--range must be a number above 0"),
+            (self.reg_range > 0.0 && self.reg_range.is_finite(), "--reg-range must be a number above 0"),
+            (self.reg_coef >= 0.0 && self.reg_coef.is_finite(), "--reg-coef must be a number from 0"),
+            (self.reg_power % 2 == 0 && (2..=20).contains(&self.reg_power), "--reg-power must be even, from 2 to 20"),
+        ];
+        match rules.into_iter().find(|(holds, _)| !holds) {
+            Some((_, rule)) => Err(TrainError::Settings(rule.to_owned())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Settings with a name.

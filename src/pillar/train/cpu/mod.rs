@@ -108,8 +108,7 @@ impl Backward<Flex, 3> for NormStep {
         let mut gradient = grads.consume::<Flex>(&ops.node).to_contiguous();
         let count = images(&x);
         let Statistics { mean, inverse, .. } = &statistics;
-        let result =
-            norm::backward(values(&x), values(&gamma), mean, inverse, count, gradient.storage_mut::<f32>());
+        let result = norm::backward(values(&x), values(&gamma), mean, inverse, count, gradient.storage_mut::<f32>());
         let [to_x, to_gamma, to_beta] = ops.parents;
         if let Some(node) = to_x {
             grads.register::<Flex>(node.id, gradient);
