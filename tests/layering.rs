@@ -11,6 +11,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("ring", &["units", "crypto"]),
     ("protocol", &["units", "crypto", "link", "ring"]),
     ("nn", &["units", "crypto", "link", "ring", "protocol"]),
+    ("pillar", &["units", "ring", "protocol", "nn"]),
     ("scenario", &["units", "protocol", "nn"]),
     ("report", &["units"]),
     ("check", &["units", "report"]),

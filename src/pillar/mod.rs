@@ -2,5 +2,6 @@
 //! trained to live with them.
 
 pub mod fit;
+pub mod plot;
 #[cfg(feature = "train")]
 pub mod train;
