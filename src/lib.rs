@@ -5,7 +5,7 @@
 //! ```text
 //! units <- crypto <- ring ─┐
 //! units <- link ───────────┴─ protocol <- nn <- run <- cli
-//!                              scenario, report: know only what lies below them; report <- check <- cli
+//!                              scenario, report, pillar: know only what lies below them; report <- check <- cli
 //! ```
 
 pub mod check;

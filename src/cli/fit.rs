@@ -11,7 +11,7 @@ use std::path::PathBuf;
 /// Fit a polynomial to an activation function, its coefficients quantised
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul fit --function relu --degree 4\n  longhaul fit --function gelu --degree 6 --range 4 --precision 12 --plot gelu.svg\n  longhaul fit --function relu --degree 2 --format json > relu.json\n\nMinimises sum (sum c_k x^k - trunc(2^p f(x)))^2 over the grid, for integers |c_k| <= 2^(p-1), and proves that no others are better. The TOML lines belong into a [[protocol]] section of a scenario."
+    after_help = "Examples:\n  longhaul fit --function relu --degree 4\n  longhaul fit --function gelu --degree 6 --range 4 --precision 12 --plot gelu.svg\n  longhaul fit --function relu --degree 2 --format json > relu.json\n\nMinimises sum (sum c_k x^k - trunc(2^p f(x)))^2 over the grid, for integers |c_k| <= 2^(p-1), and proves that no others are better. The TOML lines belong into a [[protocol]] section of a scenario; protocols evaluate degrees up to 8."
 )]
 pub struct Args {
     /// The function

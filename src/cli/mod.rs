@@ -50,7 +50,7 @@ enum Command {
     Merge(merge::Args),
     Report(report::Args),
     Fit(fit::Args),
-    Train(train::Args),
+    Train(Box<train::Args>),
     Schema(schema::Args),
     Completions(completions::Args),
     Man(man::Args),

@@ -9,7 +9,6 @@ use std::path::PathBuf;
 #[command(
     after_help = "Examples:\n  longhaul train resnet20 --data ~/datasets/cifar-10-batches-bin\n  longhaul train resnet20 --relu --data ~/datasets/cifar-10-batches-bin --out results/relu\n  longhaul train vgg16 --device cuda --epochs 300 --data ~/datasets/cifar-10-batches-bin\n  longhaul train resnet20 --no-clip --reg-coef 0 --data ...   what happens without PILLAR\n\nWrites settings.json, epochs.csv, ranges.csv, checkpoint.safetensors after every epoch and weights.safetensors at the end to the output folder. Ctrl-C stops; --resume goes on from the last whole epoch. Needs a build with --features train (or cuda)."
 )]
-#[cfg_attr(not(feature = "train"), expect(dead_code, reason = "the arguments are the same in every build"))]
 pub struct Args {
     /// Preset: resnet20, minionn, resnet32, resnet18 or vgg16, with the paper's settings where it gives them
     preset: String,

@@ -4,6 +4,7 @@ mod bad_input;
 mod check;
 mod ease;
 mod explain;
+mod fit;
 #[cfg(unix)]
 mod interrupt;
 mod long_work;
@@ -105,6 +106,8 @@ fn every_help_has_an_example() {
         (vec!["report", "--help"], "longhaul report results/quickstart --open"),
         (vec!["merge", "--help"], "--out results/paper"),
         (vec!["explain", "--help"], "longhaul explain"),
+        (vec!["fit", "--help"], "longhaul fit --function relu --degree 4"),
+        (vec!["train", "--help"], "longhaul train resnet20 --data"),
         (vec!["inspect", "--help"], "longhaul inspect"),
         (vec!["init", "--help"], "longhaul init"),
         (vec!["schema", "--help"], "longhaul schema"),

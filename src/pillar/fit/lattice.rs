@@ -85,8 +85,8 @@ impl Search {
         // Outwards on both sides, the nearer one next.
         let (mut below, mut above) = (nearest, nearest + 1);
         loop {
-            let down = (below >= -self.bound).then(|| rest - diagonal * below as f64);
-            let up = (above <= self.bound).then(|| rest - diagonal * above as f64);
+            let down = (below >= -self.bound).then_some(rest - diagonal * below as f64);
+            let up = (above <= self.bound).then_some(rest - diagonal * above as f64);
             let (candidate, error) = match (down, up) {
                 (Some(down), Some(up)) if down.abs() <= up.abs() => (below, down),
                 (_, Some(up)) => (above, up),

@@ -236,9 +236,9 @@ fn train_epoch<A: TrainBackend + AutodiffBackend>(
         let lr = learning_rate(settings, f64::from(epoch) + step as f64 / steps as f64);
         let tensors = std::mem::replace(&mut state.tensors, Tensors(Vec::new()));
         state.tensors = state.sgd.step(tensors, &mut gradients, lr);
-        if state.average.is_some() {
-            let now = merged(run.layout, state);
-            state.average.as_mut().expect("just seen").step(&now);
+        if let Some(mut average) = state.average.take() {
+            average.step(&merged(run.layout, state));
+            state.average = Some(average);
         }
         sums.loss += f64::from(value) * labels.dims()[0] as f64;
         sums.correct += correct(output.logits, labels);

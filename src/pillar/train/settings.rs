@@ -99,7 +99,10 @@ impl Settings {
             (self.range > 0.0 && self.range.is_finite(), "--range must be a number above 0"),
             (self.reg_range > 0.0 && self.reg_range.is_finite(), "--reg-range must be a number above 0"),
             (self.reg_coef >= 0.0 && self.reg_coef.is_finite(), "--reg-coef must be a number from 0"),
-            (self.reg_power % 2 == 0 && (2..=20).contains(&self.reg_power), "--reg-power must be even, from 2 to 20"),
+            (
+                self.reg_power.is_multiple_of(2) && (2..=20).contains(&self.reg_power),
+                "--reg-power must be even, from 2 to 20",
+            ),
         ];
         match rules.into_iter().find(|(holds, _)| !holds) {
             Some((_, rule)) => Err(TrainError::Settings(rule.to_owned())),
@@ -136,7 +139,7 @@ pub const PRESETS: [Preset; 5] = [
         lr: 0.1,
         weight_decay: 5e-4,
         reg_range: 4.0,
-        reg_coef: 5e-5,
+        reg_coef: 5e-4,
     },
     Preset {
         name: "minionn",

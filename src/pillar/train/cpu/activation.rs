@@ -1,4 +1,5 @@
 //! Activations of `f32` on the processor, with PILLAR's clipping, penalty and range records in the same pass.
+#![allow(clippy::needless_range_loop, reason = "loops over lanes become vector instructions as they stand")]
 
 use multiversion::multiversion;
 use rayon::prelude::*;
