@@ -8,7 +8,7 @@ use crate::nn::graph::{Graph, TensorShape};
 use crate::nn::onnx;
 use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_whole};
 use crate::protocol::Function;
-use crate::protocol::activation;
+use crate::protocol::activation::{self, Family};
 use crate::scenario::{At, ImageSource, Link, Model, Network, Protocol, Scenario, Split, Weights};
 use std::collections::BTreeSet;
 use tokio_util::sync::CancellationToken;
@@ -23,7 +23,7 @@ pub struct Prepared<'a> {
 /// One model, ready to run with every protocol.
 pub(super) struct PreparedModel<'a> {
     pub model: &'a Model,
-    /// The network, or one for each kind of pooling that the protocols ask for.
+    /// The network, or one for each kind of pooling and file of weights that the protocols ask for.
     pub variants: Vec<Variant>,
     /// Normalised images, `[h][w][c]`, with their labels.
     pub images: Vec<Image>,
@@ -53,6 +53,8 @@ impl PreparedModel<'_> {
 /// A network with what the server needs of it, whatever the protocol.
 pub(super) struct Variant {
     pool: Pool,
+    /// Whose weights it has, where each family has its own.
+    family: Option<Family>,
     pub graph: Graph,
     pub weights: ServerWeights,
 }
@@ -120,11 +122,11 @@ fn prepare_model<'a>(
         if cancel.is_cancelled() {
             return Err(RunError::Cancelled);
         }
-        let pool = pool(model, protocol);
-        let variant = match prepared.variants.iter().position(|variant| variant.pool == pool) {
+        let choice = (pool(model, protocol), family(model, protocol));
+        let variant = match prepared.variants.iter().position(|variant| (variant.pool, variant.family) == choice) {
             Some(variant) => variant,
             None => {
-                prepared.variants.push(variant(scenario, model, protocol, pool)?);
+                prepared.variants.push(variant(scenario, model, protocol, choice)?);
                 prepared.variants.len() - 1
             }
         };
@@ -146,12 +148,23 @@ fn pool(model: &Model, protocol: &Protocol) -> Pool {
     }
 }
 
-fn variant(scenario: &Scenario, model: &Model, protocol: &Protocol, pool: Pool) -> Result<Variant, RunError> {
-    let graph = build(scenario, model, pool)
+/// The family of `protocol`, if the families' weights differ.
+fn family(model: &Model, protocol: &Protocol) -> Option<Family> {
+    let entry = activation::find(&protocol.choice.id).expect("the scenario was checked against the registry");
+    matches!(model.network, Network::Arch { weights: Weights::Family { .. }, .. }).then_some(entry.family)
+}
+
+fn variant(
+    scenario: &Scenario,
+    model: &Model,
+    protocol: &Protocol,
+    (pool, family): (Pool, Option<Family>),
+) -> Result<Variant, RunError> {
+    let graph = build(scenario, model, (pool, family))
         .map_err(|error| RunError::Model { model: model.name.clone(), error: Box::new(error) })?;
     let weights = plan(scenario, protocol, &graph).and_then(|(plan, _)| ServerWeights::encode(&graph, &plan));
     let weights = weights.map_err(|error| plan_error(model, protocol, error))?;
-    Ok(Variant { pool, graph, weights })
+    Ok(Variant { pool, family, graph, weights })
 }
 
 /// The plan of a network under `protocol`, and the function of each slot.
@@ -191,7 +204,7 @@ fn normalization(model: &Model) -> Normalization {
     Normalization { mean, std }
 }
 
-fn build(scenario: &Scenario, model: &Model, pool: Pool) -> Result<Graph, NnError> {
+fn build(scenario: &Scenario, model: &Model, (pool, family): (Pool, Option<Family>)) -> Result<Graph, NnError> {
     match &model.network {
         Network::Arch { arch, weights, classes, shortcut, .. } => {
             let architecture = arch::find(arch).expect("the scenario was checked against the registry");
@@ -199,6 +212,10 @@ fn build(scenario: &Scenario, model: &Model, pool: Pool) -> Result<Graph, NnErro
             match weights {
                 Weights::Random => Ok(architecture.random(&options, scenario.seed, &normalization(model))),
                 Weights::File(path) => architecture.load(&options, path),
+                Weights::Family { polynomial, relu } => match family {
+                    Some(Family::Relu) => architecture.load(&options, relu),
+                    _ => architecture.load(&options, polynomial),
+                },
             }
         }
         Network::Onnx { onnx } => onnx::load(onnx),

@@ -8,7 +8,7 @@ use super::catalogue::{Catalogue, Family, Pool, Shortcut};
 use super::error::ScenarioError;
 use super::protocols::Protocol;
 use super::search::{DataPath, SearchPath};
-use super::sections::{MODEL, NORMALIZE};
+use super::sections::{MODEL, NORMALIZE, WEIGHTS};
 use super::table::{Names, Table, Value};
 
 /// A network with its weights.
@@ -83,6 +83,13 @@ pub enum Weights {
     Random,
     /// A `.safetensors` file.
     File(DataPath),
+    /// Two: a network trained with polynomials and its twin trained with ReLU, each for the protocols of its family.
+    Family {
+        /// Under protocols of polynomials.
+        polynomial: DataPath,
+        /// Under protocols that compute ReLU.
+        relu: DataPath,
+    },
 }
 
 /// Normalisation of the pixels: `(x - mean) / std` per channel, red, green, blue.
@@ -233,10 +240,20 @@ pub(super) fn check_protocols(top: &Table<'_>, protocols: &[Protocol]) -> Result
 }
 
 fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weights, ScenarioError> {
-    let text = value.text()?;
-    if text == "random" {
-        return Ok(Weights::Random);
+    if value.is_table() {
+        let table = value.table(&WEIGHTS)?;
+        let path =
+            |key: &str| weights_file(&table.require(key, &format!("{key} = \"{key}.safetensors\""))?, file, search);
+        return Ok(Weights::Family { polynomial: path("polynomial")?, relu: path("relu")? });
     }
+    match value.text()? {
+        "random" => Ok(Weights::Random),
+        _ => weights_file(value, file, search).map(Weights::File),
+    }
+}
+
+fn weights_file(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<DataPath, ScenarioError> {
+    let text = value.text()?;
     let path = Path::new(text);
     if path.extension() != Some("safetensors".as_ref()) {
         return Err(value.error(
@@ -244,10 +261,9 @@ fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weight
             "write weights = \"random\" or the path of a .safetensors file",
         ));
     }
-    let found = search.find(path, file, Path::is_file).map_err(|searched| {
+    search.find(path, file, Path::is_file).map_err(|searched| {
         value.error(format!("there is no file \"{text}\" ({searched})"), "put it there, or write weights = \"random\"")
-    })?;
-    Ok(Weights::File(found))
+    })
 }
 
 fn normalize(value: &Value<'_>) -> Result<Normalize, ScenarioError> {

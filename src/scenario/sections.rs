@@ -54,6 +54,8 @@ pub(super) const MODEL: Section = Section {
     header: "[[model]]",
     keys: &["name", "arch", "onnx", "weights", "normalize", "classes", "pool", "shortcut", "protocols"],
 };
+/// Weights for each family of protocols.
+pub(super) const WEIGHTS: Section = Section { header: "weights = { ... }", keys: &["polynomial", "relu"] };
 /// Normalisation constants.
 pub(super) const NORMALIZE: Section = Section { header: "normalize = { ... }", keys: &["mean", "std"] };
 /// An activation protocol.
@@ -77,5 +79,5 @@ pub(super) const SPEEDUP: Section = Section { header: "[speedup]", keys: &["subj
 pub(super) const MEMORY: Section = Section { header: "[memory]", keys: &["in_flight", "material"] };
 
 /// All of them.
-pub(super) const SECTIONS: [&Section; 11] =
-    [&TOP, &AUTO, &FIXED_POINT, &INPUT, &MODEL, &NORMALIZE, &PROTOCOL, &SLOTS, &LINK, &SPEEDUP, &MEMORY];
+pub(super) const SECTIONS: [&Section; 12] =
+    [&TOP, &AUTO, &FIXED_POINT, &INPUT, &MODEL, &WEIGHTS, &NORMALIZE, &PROTOCOL, &SLOTS, &LINK, &SPEEDUP, &MEMORY];

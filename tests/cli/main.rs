@@ -11,6 +11,7 @@ mod long_work;
 mod merge;
 mod report;
 mod results;
+mod weights;
 
 use assert_cmd::Command;
 use serde_json::Value;

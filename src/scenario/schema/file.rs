@@ -242,9 +242,9 @@ pub(super) struct ModelTable {
     /// An ONNX file, which brings its weights and activations.
     #[schemars(regex(pattern = r"\.onnx$"))]
     onnx: Option<String>,
-    /// "random", or a .safetensors file with PyTorch's tensor names.
-    #[schemars(regex(pattern = r"^random$|\.safetensors$"), extend("default" = "random"))]
-    weights: Option<String>,
+    /// "random", a .safetensors file with PyTorch's tensor names, or one for each family of protocols.
+    #[schemars(extend("default" = "random"))]
+    weights: Option<Weights>,
     /// What is done to pixels in [0, 1] first.
     normalize: Option<Normalize>,
     /// Number of logits, if not the architecture's own.
@@ -258,6 +258,25 @@ pub(super) struct ModelTable {
     /// Names of the `[[protocol]]`s that it runs with; all unless given.
     #[schemars(length(min = 1))]
     protocols: Option<Vec<String>>,
+}
+
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+enum Weights {
+    One(#[schemars(regex(pattern = r"^random$|\.safetensors$"))] String),
+    Families(WeightsTable),
+}
+
+/// A network trained with polynomials, and its twin trained with ReLU.
+#[derive(JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub(super) struct WeightsTable {
+    /// Under protocols of polynomials: a .safetensors file.
+    #[schemars(regex(pattern = r"\.safetensors$"))]
+    polynomial: String,
+    /// Under protocols that compute ReLU: a .safetensors file.
+    #[schemars(regex(pattern = r"\.safetensors$"))]
+    relu: String,
 }
 
 #[derive(JsonSchema)]

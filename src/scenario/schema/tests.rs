@@ -32,6 +32,7 @@ fn every_section_has_the_same_keys() {
                     "[fixed_point]" => "FixedPointTable",
                     "[input]" => "InputTable",
                     "[[model]]" => "ModelTable",
+                    "weights = { ... }" => "WeightsTable",
                     "normalize = { ... }" => "NormalizeTable",
                     "[[protocol]]" => "ProtocolTable",
                     "[[protocol.slots]]" => "SlotsTable",
