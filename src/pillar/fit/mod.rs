@@ -83,13 +83,22 @@ impl Problem {
     pub fn solve(&self) -> Result<Fit, FitError> {
         self.check()?;
         let points = self.grid();
-        let rows: Vec<Vec<f64>> = points.iter().map(|&x| self.powers(x)).collect();
         let values: Vec<f64> = points.iter().map(|&x| self.quantised(x)).collect();
         let bound = 1i64 << (self.precision_bits - 1);
-        let solution = lattice::closest(&rows, &values, bound);
-        let solution = solution.map_err(|nodes| FitError::TooHard { nodes, range: self.range, degree: self.degree })?;
-        let objective = self.objective(&solution.integers);
-        Ok(Fit { integers: solution.integers, precision_bits: self.precision_bits, objective, nodes: solution.nodes })
+        let (mut integers, mut nodes) = (vec![0; self.degree + 1], 0);
+        // The grid is symmetric, so even and odd powers are orthogonal on it and are two problems of half the size.
+        for parity in 0..2 {
+            let powers: Vec<usize> = (parity..=self.degree).step_by(2).collect();
+            let row = |&x: &f64| powers.iter().map(|&k| x.powi(k as i32)).collect();
+            let rows: Vec<Vec<f64>> = points.iter().map(row).collect();
+            let solution = lattice::closest(&rows, &values, bound);
+            let too_hard = |nodes| FitError::TooHard { nodes, range: self.range, degree: self.degree };
+            let solution = solution.map_err(too_hard)?;
+            nodes += solution.nodes;
+            powers.iter().zip(solution.integers).for_each(|(&k, c)| integers[k] = c);
+        }
+        let objective = self.objective(&integers);
+        Ok(Fit { integers, precision_bits: self.precision_bits, objective, nodes })
     }
 
     /// The sum that is minimised, for any integer coefficients, constant first.
@@ -101,11 +110,7 @@ impl Problem {
     /// The points, both ends included.
     pub fn grid(&self) -> Vec<f64> {
         let intervals = (2.0 * self.range / self.step).round() as usize;
-        (0..=intervals).map(|i| -self.range + 2.0 * self.range * i as f64 / intervals as f64).collect()
-    }
-
-    fn powers(&self, x: f64) -> Vec<f64> {
-        (0..=self.degree).map(|k| x.powi(k as i32)).collect()
+        (0..=intervals).map(|i| self.range * (2.0 * i as f64 - intervals as f64) / intervals as f64).collect()
     }
 
     /// `trunc(2^p f(x))`.
