@@ -2,7 +2,7 @@
 //!
 //! Diaa et al., section 4.1: over a grid on `[-range, range]`, choose integers `c_k`, `|c_k| <= 2^(p-1)`, that minimise
 //! `sum over x of (sum_k c_k x^k - trunc(2^p f(x)))^2`. The authors hand this to a general solver for mixed-integer
-//! programs; it is a closest-vector problem in as many dimensions as there are coefficients, which [`lattice`] solves
+//! programs; it is a closest-vector problem in as many dimensions as there are coefficients, which `lattice.rs` solves
 //! exactly in milliseconds.
 
 mod lattice;

@@ -21,7 +21,7 @@ pub struct Checkpoint {
     pub epochs: u32,
     /// Steps of the average of the weights.
     pub average_steps: u64,
-    /// In the order of [`PARTS`], each a list in the order of the layout.
+    /// Trained tensors, running statistics, momentum, average; each a list in the order of the layout.
     pub parts: [Vec<Vec<f32>>; 4],
 }
 

@@ -3,7 +3,7 @@
 //! A polynomial agrees with ReLU on a range only and grows without bound beyond it, so training has to keep
 //! pre-activations inside: [`ActivationSpec`] clips them in the forward pass and [`Penalty`](backend::Penalty) charges
 //! for large ones, by a schedule ([`schedule`]) that starts gently. Everything runs on burn: [`backend`] defines the
-//! operations for any of its backends, [`cpu`] has kernels of our own for the processor.
+//! operations for any of its backends, `cpu` has kernels of our own for the processor.
 
 pub mod backend;
 pub mod batches;
