@@ -127,8 +127,10 @@ pub struct Preset {
     reg_coef: f64,
 }
 
-/// Every preset: Diaa et al., section 5 and the published code's configurations where the paper gives the figure; the rest
-/// (momentum 0.9, batches of 128, five epochs of warm-up) is common to all.
+/// Every preset. From Diaa et al. and their published configurations: VGG-16's learning rate, `reg_range`, `reg_coef` and
+/// epochs; ResNet-18's learning rate, `reg_coef` and epochs; MiniONN's learning rate, `reg_range` and degree; ResNet-32's
+/// learning rate, weight decay, `reg_range` and degree. The rest is this project's choice, and so is what all share
+/// (momentum 0.9, batches of 128, five epochs of warm-up, the average of the weights).
 pub const PRESETS: [Preset; 5] = [
     Preset {
         name: "resnet20",
