@@ -177,7 +177,7 @@ mod with_training {
     pub fn main(args: &Args) -> Result<(), Failure> {
         allocator::keep_memory();
         let settings = settings(args).map_err(Failure::bad_input)?;
-        let kind = DatasetKind::ALL.iter().find(|(name, _)| *name == args.dataset).expect("clap knows the names").1;
+        let kind = dataset_kind(args);
         let read = |split| read_dataset(kind, &args.data, split, args.images.filter(|_| split == Split::Train));
         let train_set = read(Split::Train).map_err(Failure::bad_input)?;
         let test_set = read(Split::Test).map_err(Failure::bad_input)?;
@@ -278,6 +278,10 @@ mod with_training {
         Err(Failure::bad_input(anyhow!("this longhaul trains on the processor only; build it with --features cuda")))
     }
 
+    fn dataset_kind(args: &Args) -> DatasetKind {
+        DatasetKind::ALL.iter().find(|(name, _)| *name == args.dataset).expect("clap knows the names").1
+    }
+
     fn settings(args: &Args) -> anyhow::Result<Settings> {
         let preset = Preset::named(&args.preset).ok_or_else(|| {
             let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
@@ -297,7 +301,7 @@ mod with_training {
             Activation::Polynomial { integers: fit.integers, precision_bits: args.precision }
         };
         let mut settings = preset.settings(activation);
-        let kind = DatasetKind::ALL.iter().find(|(name, _)| *name == args.dataset).expect("clap knows the names").1;
+        let kind = dataset_kind(args);
         settings.classes = kind.classes();
         settings.range = args.range;
         settings.clip &= !args.no_clip;

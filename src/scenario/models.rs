@@ -242,24 +242,30 @@ pub(super) fn check_protocols(top: &Table<'_>, protocols: &[Protocol]) -> Result
 fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weights, ScenarioError> {
     if value.is_table() {
         let table = value.table(&WEIGHTS)?;
-        let path =
-            |key: &str| weights_file(&table.require(key, &format!("{key} = \"{key}.safetensors\""))?, file, search);
+        let path = |key: &str| {
+            let value = table.require(key, &format!("{key} = \"{key}.safetensors\""))?;
+            weights_file(&value, (file, search), ("no .safetensors file", "write the path of a .safetensors file"))
+        };
         return Ok(Weights::Family { polynomial: path("polynomial")?, relu: path("relu")? });
     }
-    match value.text()? {
-        "random" => Ok(Weights::Random),
-        _ => weights_file(value, file, search).map(Weights::File),
+    if value.text()? == "random" {
+        return Ok(Weights::Random);
     }
+    let words =
+        ("neither \"random\" nor a .safetensors file", "write weights = \"random\" or the path of a .safetensors file");
+    weights_file(value, (file, search), words).map(Weights::File)
 }
 
-fn weights_file(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<DataPath, ScenarioError> {
+/// An existing `.safetensors` file; `fault` and `remedy` are for anything else.
+fn weights_file(
+    value: &Value<'_>,
+    (file, search): (&Path, &SearchPath),
+    (fault, remedy): (&str, &str),
+) -> Result<DataPath, ScenarioError> {
     let text = value.text()?;
     let path = Path::new(text);
     if path.extension() != Some("safetensors".as_ref()) {
-        return Err(value.error(
-            format!("\"{text}\" is neither \"random\" nor a .safetensors file"),
-            "write weights = \"random\" or the path of a .safetensors file",
-        ));
+        return Err(value.error(format!("\"{text}\" is {fault}"), remedy));
     }
     search.find(path, file, Path::is_file).map_err(|searched| {
         value.error(format!("there is no file \"{text}\" ({searched})"), "put it there, or write weights = \"random\"")

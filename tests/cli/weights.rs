@@ -57,8 +57,14 @@ fn each_family_can_have_its_own() {
     assert_eq!(family, [polynomial[0], relu[1]]);
     assert!(polynomial[0] != relu[0] && polynomial[1] != relu[1]);
 
-    let bad = scenario.replace("weights = \"random\"", "weights = { polynomial = \"p.safetensors\" }");
-    std::fs::write(place.path("x.toml"), bad).expect("written");
-    let ended = place.command(&["run", "x.toml"]).expect(2);
-    assert!(ended.stderr.contains("relu"), "{}", ended.stderr);
+    for (weights, problem) in [
+        ("{ polynomial = \"p.safetensors\" }", "relu = \"relu.safetensors\""),
+        ("{ polynomial = \"random\", relu = \"r.safetensors\" }", "\"random\" is no .safetensors file; write the path"),
+        ("{ polynomial = \"p.safetensors\", relu = \"no.safetensors\" }", "there is no file \"no.safetensors\""),
+    ] {
+        let bad = scenario.replace("weights = \"random\"", &format!("weights = {weights}"));
+        std::fs::write(place.path("x.toml"), bad).expect("written");
+        let ended = place.command(&["run", "x.toml"]).expect(2);
+        assert!(ended.stderr.contains(problem), "{}", ended.stderr);
+    }
 }
