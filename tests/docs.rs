@@ -1,6 +1,8 @@
 //! The documentation says what is there: columns, keys, files.
 
-use longhaul::report::{LayerRecord, MessageRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
+use longhaul::report::{
+    AccuracyRecord, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord, SpeedupRecord, SummaryRecord,
+};
 use std::path::{Path, PathBuf};
 
 fn root() -> PathBuf {
@@ -30,6 +32,8 @@ fn every_column_is_documented_in_order() {
     check::<SpeedupRecord>();
     check::<LayerRecord>();
     check::<MessageRecord>();
+    check::<AccuracyRecord>();
+    check::<PredictionRecord>();
 }
 
 #[test]

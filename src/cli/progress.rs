@@ -1,7 +1,7 @@
 //! Progress on standard error: a bar on a terminal, plain lines otherwise.
 
 use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
-use longhaul::run::Observer;
+use longhaul::run::{Observer, Stage};
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
@@ -60,10 +60,11 @@ impl Observer for Progress {
         }
     }
 
-    fn starting(&mut self, cell: &str, repetition: Option<(u32, u32)>, left: Option<Duration>) {
-        let run = match repetition {
-            Some((repetition, of)) => format!("repetition {} of {of}", repetition + 1),
-            None => "warm-up".to_string(),
+    fn starting(&mut self, cell: &str, stage: Stage, left: Option<Duration>) {
+        let run = match stage {
+            Stage::Repetition(repetition, of) => format!("repetition {} of {of}", repetition + 1),
+            Stage::WarmUp => "warm-up".to_string(),
+            Stage::Images(images, of) => format!("images {} to {} of {of}", images.start + 1, images.end),
         };
         let left = left.map_or(String::new(), |left| format!("; about {} left", HumanDuration(left)));
         let text = format!("{cell}, {run}{left}");

@@ -136,7 +136,7 @@ pub(super) fn execute(
     })
 }
 
-fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
+pub(super) fn manifest(scenario: &Scenario) -> anyhow::Result<Manifest> {
     let digest = blake3::Hash::from_hex(scenario.digest()).context("a scenario's digest is a BLAKE3 hash")?;
     let host = Host::this_machine(cpu_features());
     let mut manifest = Manifest::begin(SystemTime::now(), host, scenario.seed, digest, serde_json::to_value(scenario)?);

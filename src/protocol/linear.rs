@@ -17,7 +17,8 @@
 //! `D` is uniform to the client (which knows `A r - v`, masked by `v`), `x_c - r` is uniform to the server.
 //! `r` is fresh for every tensor and query; `A` is fixed per model and used with fresh `r` and `v`.
 //!
-//! Several linear layers that read the same tensor share one mask and one message.
+//! Several linear layers that read the same tensor share one mask and one message. Several inputs, one after the other, go
+//! through a layer with one message of each kind; the mask then covers them all.
 
 use super::{Dealer, ProtocolError, Session};
 use crate::link::Party;
@@ -79,9 +80,9 @@ pub fn recv_mask(session: &mut Session, n: usize) -> Result<Vec<u64>, ProtocolEr
 /// A failed channel.
 pub fn deal_product(dealer: &mut Dealer, a: &PackedWeights, r: &[u64]) -> Result<(), ProtocolError> {
     let (key, mut prg) = dealer.key();
-    let mut product = vec![0; a.shape().outputs()];
-    a.apply(r, &mut product);
-    for (p, v) in product.iter_mut().zip(prg.words::<u64>(a.shape().outputs())) {
+    let mut product = apply_each(a, r);
+    let v = prg.words::<u64>(product.len());
+    for (p, v) in product.iter_mut().zip(v) {
         *p = p.wrapping_sub(v);
     }
     dealer.send::<u64>(Party::Server, Some(key), &[])?;
@@ -106,10 +107,9 @@ pub fn client_product(
     masked_weights: &PackedWeights,
     r: &[u64],
 ) -> Result<Vec<u64>, ProtocolError> {
-    let outputs = masked_weights.shape().outputs();
+    let outputs = r.len() / masked_weights.shape().inputs() * masked_weights.shape().outputs();
     let dealt = session.recv_dealt(outputs * 8)?.words::<u64>(outputs);
-    let mut u = vec![0; outputs];
-    masked_weights.apply(r, &mut u);
+    let mut u = apply_each(masked_weights, r);
     add_into(&mut u, &dealt);
     Ok(u)
 }
@@ -134,10 +134,19 @@ pub fn remask(session: &mut Session, mut share: Vec<u64>, r: &[u64]) -> Result<V
 
 /// Server, online: `W (x - r) + v + b`, the bias repeated over pixels.
 pub fn server_apply(weights: &PackedWeights, bias: &[u64], masked: &[u64], v: &[u64]) -> Vec<u64> {
-    let mut output = vec![0; v.len()];
-    weights.apply(masked, &mut output);
+    let mut output = apply_each(weights, masked);
     add_share_and_bias(&mut output, v, bias);
     output
+}
+
+/// The layer, without bias, of one or several inputs.
+fn apply_each(weights: &PackedWeights, inputs: &[u64]) -> Vec<u64> {
+    let shape = weights.shape();
+    let mut outputs = vec![0; inputs.len() / shape.inputs() * shape.outputs()];
+    for (input, output) in inputs.chunks_exact(shape.inputs()).zip(outputs.chunks_exact_mut(shape.outputs())) {
+        weights.apply(input, output);
+    }
+    outputs
 }
 
 /// Server, online: the same for some rows (pixels of a convolution, outputs of a dense layer), `v` and, of a dense layer, `bias` being

@@ -34,14 +34,18 @@ pub use manifest::{Host, Manifest, SCHEMA_VERSION, ShardRecord, peak_rss_bytes};
 pub use merge::{MergeError, Merged, Part, merge, read_parts};
 pub use oddities::oddities;
 pub use profile::profile;
-pub use record::{CellKey, LayerRecord, MessageRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
+pub use record::{
+    AccuracyRecord, CellKey, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord, SpeedupRecord,
+    SummaryRecord,
+};
 pub use statistics::{
     Calibrated, CalibratedRatio, Interval, Latencies, PairedRatio, RunId, calibrated_ratio, lower_quartile,
-    paired_ratio, relative_half_width,
+    paired_ratio, relative_half_width, wilson_interval,
 };
 pub use summary::{Comparison, speedups, summarize};
 pub use table::{plain_table, table};
 pub use timestamp::rfc3339_utc;
 pub use write::{
     JOURNAL_FILE, REPORT_FILE, ResultsDir, from_cells, read_manifest, read_records, read_runs, to_cells, write_file,
+    write_records,
 };

@@ -43,6 +43,113 @@ macro_rules! record {
     };
 }
 
+record! {
+    /// A row of `accuracy.csv`: a model under a protocol on labelled images. Shares are from 0 to 1, with Wilson's 95 %
+    /// intervals.
+    AccuracyRecord in "accuracy.csv" {
+        /// Scenario name.
+        scenario: String,
+        /// Model name.
+        model: String,
+        /// Protocol name.
+        protocol: String,
+        /// Link name.
+        link: String,
+        /// Images evaluated.
+        images: u64,
+        /// Share that the plaintext network with ReLU labels correctly.
+        #[serde(with = "encoding::float")]
+        relu_accuracy: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        relu_accuracy_low: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        relu_accuracy_high: f64,
+        /// Share that the plaintext network with the protocol's activations labels correctly.
+        #[serde(with = "encoding::float")]
+        plain_accuracy: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        plain_accuracy_low: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        plain_accuracy_high: f64,
+        /// Share labelled correctly under the protocol.
+        #[serde(with = "encoding::float")]
+        private_accuracy: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        private_accuracy_low: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        private_accuracy_high: f64,
+        /// Share of images on which the protocol finds the class that the plaintext network finds.
+        #[serde(with = "encoding::float")]
+        agreement: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        agreement_low: f64,
+        /// Its interval.
+        #[serde(with = "encoding::float")]
+        agreement_high: f64,
+        /// Largest difference of a logit from the plaintext network.
+        #[serde(with = "encoding::float")]
+        max_abs_error: f64,
+        /// Pre-activations beyond this magnitude count as outside; empty if no activation is a polynomial.
+        #[serde(with = "encoding::optional_float")]
+        range: Option<f64>,
+        /// Share of the polynomials' pre-activations outside the range, in the plaintext network.
+        #[serde(with = "encoding::optional_float")]
+        outside_share: Option<f64>,
+        /// Pre-activations outside what the ring can hold, in the plaintext network.
+        overflowed_activations: u64,
+        /// Activations whose result was off by more than any rounding; empty if nobody looked.
+        wrapped_activations: Option<u64>,
+        /// Images that one execution carries.
+        batch: u64,
+        /// Median online time of such an execution, divided by its images.
+        #[serde(with = "encoding::seconds")]
+        online_amortised_s: Nanos,
+        /// Median online time of an image that travels alone; empty if none did.
+        #[serde(with = "encoding::optional_seconds")]
+        online_single_s: Option<Nanos>,
+        /// Median offline time of an execution, divided by its images.
+        #[serde(with = "encoding::seconds")]
+        offline_amortised_s: Nanos,
+        /// Median offline time of an image that travels alone; empty if none did.
+        #[serde(with = "encoding::optional_seconds")]
+        offline_single_s: Option<Nanos>,
+        /// Online bytes an image, client to server.
+        online_bytes_up: u64,
+        /// Online bytes an image, server to client.
+        online_bytes_down: u64,
+    }
+}
+
+record! {
+    /// A row of `predictions.csv`: one image under one protocol.
+    PredictionRecord in "predictions.csv" {
+        /// Model name.
+        model: String,
+        /// Protocol name.
+        protocol: String,
+        /// Index of the image in the data set, from 0.
+        image: u64,
+        /// Its class.
+        label: u32,
+        /// The class that the plaintext network with ReLU finds.
+        relu_prediction: u32,
+        /// The class that the plaintext network with the protocol's activations finds.
+        plain_prediction: u32,
+        /// The class found under the protocol.
+        private_prediction: u32,
+        /// Largest difference of a logit from the plaintext network; empty if it is not finite.
+        #[serde(with = "encoding::float")]
+        max_abs_error: f64,
+    }
+}
+
 /// Names one (model, protocol, link) combination of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CellKey {

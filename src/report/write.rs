@@ -180,6 +180,14 @@ pub fn write_file(path: &Path, contents: &[u8]) -> Result<(), ReportError> {
     sync_folder(folder).map_err(failed)
 }
 
+/// Replaces `R`'s file in a folder.
+///
+/// # Errors
+/// [`ReportError::Write`].
+pub fn write_records<R: Record>(folder: &Path, records: &[R]) -> Result<(), ReportError> {
+    write_file(&folder.join(R::FILE), &csv_bytes(records))
+}
+
 /// Reads a `runs.csv`.
 ///
 /// # Errors

@@ -28,14 +28,24 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 /// At most one part in so many of the time goes into writing.
 const FLUSH_SHARE: u32 = 20;
 
+/// What of a cell is executed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Not counted.
+    WarmUp,
+    /// A counted repetition, from 0, of how many.
+    Repetition(u32, u32),
+    /// These images, of how many.
+    Images(Range<usize>, usize),
+}
+
 /// Is told how a run proceeds.
 pub trait Observer {
     /// Before the first execution, and when it changes: how many there will be, warm-up included, and how many of them
     /// were made by an earlier, interrupted run.
     fn planned(&mut self, executions: u64, made_before: u64);
-    /// Before each execution: its cell, which repetition it is of how many (`None`: warm-up), and about how long all
-    /// that is left will take.
-    fn starting(&mut self, cell: &str, repetition: Option<(u32, u32)>, left: Option<Duration>);
+    /// Before each execution: its cell, what of it, and about how long all that is left will take.
+    fn starting(&mut self, cell: &str, stage: Stage, left: Option<Duration>);
     /// After each execution.
     fn finished(&mut self);
     /// Something that the user should know.
@@ -330,8 +340,10 @@ impl<'a> Engine<'a> {
         let started = Instant::now();
         let names = self.layers[cell].names().clone();
         let repetition = round.checked_sub(self.scenario.warmup);
-        let of = repetition.map(|repetition| (repetition, self.scenario.repetitions.least().max(repetition + 1)));
-        self.observer.starting(&names.to_string(), of, self.forecast.time());
+        let stage = repetition.map_or(Stage::WarmUp, |repetition| {
+            Stage::Repetition(repetition, self.scenario.repetitions.least().max(repetition + 1))
+        });
+        self.observer.starting(&names.to_string(), stage, self.forecast.time());
         let audit = Audit::default();
         let query = Query {
             plan: &prepared.plan,

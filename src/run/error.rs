@@ -34,6 +34,9 @@ pub enum RunError {
         /// Why.
         error: PlanError,
     },
+    /// Accuracy needs classes to compare with.
+    #[error("the images have no labels; write dataset = \"cifar10\" or \"samples\"")]
+    NoLabels,
     /// A choice for some slots fits none.
     #[error(
         "protocol `{protocol}`: one of its [[protocol.slots]] fits no activation slot of the models it runs with; \
@@ -87,6 +90,7 @@ impl RunError {
             RunError::Model { .. }
                 | RunError::Input(_)
                 | RunError::Plan { .. }
+                | RunError::NoLabels
                 | RunError::Slots { .. }
                 | RunError::NothingSelected { .. }
                 | RunError::Resume { .. }
@@ -132,6 +136,7 @@ impl RunError {
                 PlanError::NoSlot { .. } => slots(protocol),
                 PlanError::Slots { .. } => None,
             },
+            RunError::NoLabels => Some("input.dataset".to_string()),
             RunError::Slots { protocol } => slots(protocol),
             RunError::NothingSelected { .. }
             | RunError::Resume { .. }

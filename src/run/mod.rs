@@ -1,5 +1,6 @@
 //! From a scenario to records: every cell executed, repeated and measured.
 
+mod accuracy;
 mod calibrate;
 mod catalogue;
 mod engine;
@@ -16,8 +17,9 @@ mod rehearse;
 mod selection;
 mod shard;
 
+pub use accuracy::{AccuracyOptions, accuracy};
 pub use catalogue::{catalogue, cpu_features};
-pub use engine::{Observer, Outcome, run};
+pub use engine::{Observer, Outcome, Stage, run};
 pub use error::RunError;
 pub use journal::unfinished;
 pub use layers::{LayerCost, layer_costs};

@@ -6,7 +6,7 @@ use crate::nn::arch::{self, Options, Pool};
 use crate::nn::data::{self, CIFAR10_SHAPE, Image, Normalization};
 use crate::nn::graph::{Graph, TensorShape};
 use crate::nn::onnx;
-use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_whole};
+use crate::nn::secure::{Method, Plan, PlanError, ServerWeights, Slot, lower, lower_batch, lower_whole};
 use crate::protocol::Function;
 use crate::protocol::activation::{self, Family};
 use crate::scenario::{At, ImageSource, Link, Model, Network, Protocol, Scenario, Split, Weights};
@@ -165,6 +165,31 @@ fn variant(
     let weights = plan(scenario, protocol, &graph).and_then(|(plan, _)| ServerWeights::encode(&graph, &plan));
     let weights = weights.map_err(|error| plan_error(model, protocol, error))?;
     Ok(Variant { pool, family, graph, weights })
+}
+
+/// The plan of an execution that carries several images of a model at once.
+pub(super) fn batch_plan(
+    scenario: &Scenario,
+    model: &PreparedModel,
+    prepared: &PreparedProtocol,
+    images: usize,
+) -> Result<Plan, RunError> {
+    let graph = &model.variants[prepared.variant].graph;
+    let plan = slots(prepared.protocol, graph).and_then(|slots| lower_batch(graph, &slots, scenario.frac_bits, images));
+    plan.map_err(|error| plan_error(model.model, prepared.protocol, error))
+}
+
+/// The network of `model` as protocols that compute ReLU run it.
+pub(super) fn relu_network(scenario: &Scenario, model: &Model) -> Result<Graph, RunError> {
+    let (pool, family) = match &model.network {
+        Network::Arch { pool, weights, .. } => (
+            pool.map_or(Pool::default(), |choice| choice.under(Family::Relu)),
+            matches!(weights, Weights::Family { .. }).then_some(Family::Relu),
+        ),
+        Network::Onnx { .. } => (Pool::default(), None),
+    };
+    build(scenario, model, (pool, family))
+        .map_err(|error| RunError::Model { model: model.name.clone(), error: Box::new(error) })
 }
 
 /// The plan of a network under `protocol`, and the function of each slot.

@@ -163,12 +163,12 @@ pub(super) fn joined(messages: Vec<MessageRecord>) -> Vec<MessageRecord> {
 }
 
 /// The index of the largest logit, the first of several.
-fn argmax(logits: &[f64]) -> u32 {
+pub(super) fn argmax(logits: &[f64]) -> u32 {
     let larger = |best: usize, i: usize| if logits[i] > logits[best] { i } else { best };
     (0..logits.len()).fold(0, larger) as u32
 }
 
-fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
+pub(super) fn max_abs_error(actual: &[f64], expected: &[f64]) -> f64 {
     actual.iter().zip(expected).map(|(a, e)| (a - e).abs()).fold(0.0, f64::max)
 }
 

@@ -1,5 +1,6 @@
 //! The command as a new user meets it: help, lists, results, bad input, Ctrl-C.
 
+mod accuracy;
 mod bad_input;
 mod check;
 mod ease;

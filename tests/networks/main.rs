@@ -4,6 +4,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod batches;
 mod graphs;
 
 use graphs::{conv, linear, max_pooling_network, small_residual_network};

@@ -25,11 +25,13 @@ impl<'a, 'e> Client<'a, 'e> {
         audit: Option<&'a Audit>,
         image: &[f64],
     ) -> Result<Client<'a, 'e>, ProtocolError> {
-        let expected = plan.values[0].shape.elements();
+        let expected = plan.elements(0);
         if image.len() != expected {
             return Err(ProtocolError::Input(format!(
-                "the image has {} values, the network takes {expected}",
-                image.len()
+                "the input has {} values, {} for {} of the network's images are needed",
+                image.len(),
+                expected,
+                plan.images
             )));
         }
         let encoded = encode_slice(image, plan.frac_bits).map_err(|index| {
@@ -84,7 +86,7 @@ impl<'e> Party<'e> for Client<'_, 'e> {
         let walk = &mut self.walk;
         match &step.kind {
             StepKind::Remask => {
-                let n = walk.plan.values[step.output].shape.elements();
+                let n = walk.plan.elements(step.output);
                 walk.shares[step.output] = Some(linear::recv_mask(&mut walk.session, n)?);
             }
             StepKind::Linear { index } => {
@@ -131,7 +133,7 @@ impl<'e> Party<'e> for Client<'_, 'e> {
                 session.book(step.layer);
             }
             None => {
-                let n = plan.values[step.output].shape.elements();
+                let n = plan.elements(step.output);
                 shares[step.output].get_or_insert_with(|| Vec::with_capacity(n)).extend_from_slice(&output);
             }
         }

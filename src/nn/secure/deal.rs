@@ -18,9 +18,7 @@ pub(super) fn deal(endpoint: &mut Endpoint, seed: Seed, plan: &Plan) -> Result<(
     for (index, step) in plan.steps.iter().enumerate() {
         dealer.enter(Phase::Offline, step.layer)?;
         match &step.kind {
-            StepKind::Remask => {
-                masks[step.output] = Some(linear::deal_mask(&mut dealer, plan.values[step.output].shape.elements())?)
-            }
+            StepKind::Remask => masks[step.output] = Some(linear::deal_mask(&mut dealer, plan.elements(step.output))?),
             StepKind::Linear { index } => {
                 let r = masks[step.inputs[0]].as_deref().expect("a linear layer reads a re-masked value");
                 linear::deal_product(&mut dealer, &a[*index], r)?;

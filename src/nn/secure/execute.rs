@@ -18,7 +18,7 @@ pub struct Query<'a> {
     pub plan: &'a Plan,
     /// The server's input.
     pub weights: &'a ServerWeights,
-    /// The client's input: the image, `[h][w][c]`.
+    /// The client's input: the image, `[h][w][c]`, or the plan's images one after the other.
     pub image: &'a [f64],
     /// Link and clock.
     pub link: &'a LinkConfig,
@@ -30,7 +30,7 @@ pub struct Query<'a> {
     pub audit: Option<&'a Audit>,
 }
 
-/// The client's logits, and what every party recorded.
+/// The client's logits, image by image, and what every party recorded.
 pub type Inference = Execution<(), Vec<f64>, ()>;
 
 /// Runs setup, offline and online phases of one query.

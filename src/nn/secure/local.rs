@@ -28,7 +28,17 @@ pub(super) enum LocalOp {
 }
 
 impl LocalOp {
-    pub(super) fn apply(&self, operands: &[&[u64]], is_server: bool) -> Vec<u64> {
+    /// On operands of so many images one after the other.
+    pub(super) fn apply_each(&self, operands: &[&[u64]], images: usize, is_server: bool) -> Vec<u64> {
+        if images == 1 {
+            return self.apply(operands, is_server);
+        }
+        let of =
+            |image: usize| operands.iter().map(move |all| &all[image * all.len() / images..][..all.len() / images]);
+        (0..images).flat_map(|image| self.apply(&of(image).collect::<Vec<_>>(), is_server)).collect()
+    }
+
+    fn apply(&self, operands: &[&[u64]], is_server: bool) -> Vec<u64> {
         match *self {
             LocalOp::SumWindows { ref windows, ref factors, channels } => {
                 sum_windows(windows, factors, channels, operands[0])

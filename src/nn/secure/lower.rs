@@ -45,6 +45,21 @@ pub fn lower_whole(graph: &Graph, slots: &[Slot], frac_bits: u32) -> Result<Plan
     Ok(lowering.finish())
 }
 
+/// As [`lower_whole`], for an execution that carries so many images at once.
+///
+/// # Errors
+/// See [`PlanError`].
+pub fn lower_batch(graph: &Graph, slots: &[Slot], frac_bits: u32, images: usize) -> Result<Plan, PlanError> {
+    let mut plan = lower_whole(graph, slots, frac_bits)?;
+    plan.images = images;
+    for step in &mut plan.steps {
+        if let StepKind::Activation { spec, .. } = &mut step.kind {
+            spec.elements *= images;
+        }
+    }
+    Ok(plan)
+}
+
 pub(super) struct Lowering<'a> {
     pub(super) graph: &'a Graph,
     slots: &'a [Slot],
@@ -95,6 +110,7 @@ impl<'a> Lowering<'a> {
         let plan = Plan {
             frac_bits,
             layers,
+            images: 1,
             range_limits: vec![0.0; slots.len()],
             methods: distinct(slots),
             linears: Vec::new(),

@@ -16,6 +16,6 @@ mod walk;
 
 pub use audit::Audit;
 pub use execute::{Inference, Query, infer};
-pub use lower::{lower, lower_whole};
+pub use lower::{lower, lower_batch, lower_whole};
 pub use plan::{LayerInfo, Method, Plan, PlanError, Slot};
 pub use server_weights::ServerWeights;

@@ -63,9 +63,10 @@ pub enum PlanError {
 /// Index of a value (a shared tensor).
 pub(super) type ValueId = usize;
 
-/// A shared tensor.
+/// A shared tensor, of each image.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Value {
+    /// Of one image.
     pub shape: TensorShape,
     /// Fractional bits.
     pub bits: u32,
@@ -200,6 +201,9 @@ pub struct Plan {
     pub frac_bits: u32,
     /// Layers, in the order of the steps' layer numbers.
     pub layers: Vec<LayerInfo>,
+    /// Images that one execution carries. They share every message, so that rounds do not grow with them; a value is the
+    /// images' tensors one after the other, each with masks of its own.
+    pub images: usize,
     /// Largest magnitude that each slot's pre-activations may have, and the logits' after them.
     pub range_limits: Vec<f64>,
     /// The activation protocols in use, each set up once.
@@ -220,6 +224,11 @@ impl Plan {
             }
             _ => None,
         })
+    }
+
+    /// Elements of a value, of all images.
+    pub(super) fn elements(&self, value: ValueId) -> usize {
+        self.images * self.values[value].shape.elements()
     }
 
     pub(super) fn last_uses(&self) -> Vec<Vec<ValueId>> {

@@ -2,7 +2,6 @@
 
 use super::plan::{Plan, Step, StepKind};
 use crate::protocol::{Cost, PhaseCost};
-use crate::ring::LinearShape;
 
 /// Bytes of a key from the dealer.
 const KEY: u64 = 16;
@@ -32,17 +31,17 @@ impl Plan {
     }
 
     fn add(&self, total: &mut Cost, step: &Step) {
-        let words = |value: usize| 8 * self.values[value].shape.elements() as u64;
+        let words = |value: usize| 8 * self.elements(value) as u64;
         match &step.kind {
             StepKind::Local(_) => {}
             StepKind::Remask => add_remask(total, words(step.output)),
-            StepKind::Linear { index } => add_linear(total, &self.linears[*index].shape),
+            StepKind::Linear { index } => add_linear(total, self.images * self.linears[*index].shape.outputs()),
             StepKind::Activation { spec, method } => {
                 add_activation(total, self.methods[*method].entry.protocol.cost(spec))
             }
             StepKind::Stream(stream) => {
                 if let Some(linear) = stream.linear {
-                    add_linear(total, &self.linears[linear.index].shape);
+                    add_linear(total, self.linears[linear.index].shape.outputs());
                 }
                 let protocol = self.methods[stream.method].entry.protocol;
                 add_activation(total, protocol.cost_of_chunks(&stream.chunks()));
@@ -64,9 +63,9 @@ fn add_remask(total: &mut Cost, bytes: u64) {
     total.online.up += bytes;
 }
 
-fn add_linear(total: &mut Cost, shape: &LinearShape) {
+fn add_linear(total: &mut Cost, outputs: usize) {
     total.dealer_server += KEY;
-    total.dealer_client += 8 * shape.outputs() as u64;
+    total.dealer_client += 8 * outputs as u64;
 }
 
 /// With the masked input that the client sends before it, a layer takes a whole number of round trips.

@@ -29,7 +29,7 @@ impl<'a, 'e> Server<'a, 'e> {
     ) -> Result<Server<'a, 'e>, ProtocolError> {
         let mut walk = Walk::new(session, plan, audit)?;
         // The image: the client holds all of it.
-        walk.shares[0] = Some(vec![0; plan.values[0].shape.elements()]);
+        walk.shares[0] = Some(vec![0; plan.elements(0)]);
         for layer in &weights.layers {
             linear::send_masked_weights(&mut walk.session, &layer.weights.widened())?;
         }
@@ -75,7 +75,8 @@ impl<'e> Party<'e> for Server<'_, 'e> {
         let Walk { session, activators, plan, .. } = &mut self.walk;
         match &step.kind {
             StepKind::Linear { index } => {
-                self.products[*index] = Some(linear::server_product(session, plan.linears[*index].shape.outputs())?)
+                let outputs = plan.elements(step.output);
+                self.products[*index] = Some(linear::server_product(session, outputs)?)
             }
             StepKind::Activation { spec, method } => self.walk.preprocess(index, (spec, *method), &[])?,
             StepKind::Stream(stream) => {
@@ -109,7 +110,7 @@ impl<'e> Party<'e> for Server<'_, 'e> {
         let (plan, start) = (self.walk.plan, range.start);
         let y = self.pre_activations(step, stream, range);
         let output = self.walk.evaluate(index, start, y)?;
-        let n = plan.values[step.output].shape.elements();
+        let n = plan.elements(step.output);
         let whole = self.walk.shares[step.output].get_or_insert_with(|| Vec::with_capacity(n));
         whole.extend_from_slice(&output);
         Ok(())

@@ -56,7 +56,7 @@ impl<'a, 'e> Walk<'a, 'e> {
 
     pub fn local(&mut self, step: &Step, op: &LocalOp) {
         let operands: Vec<&[u64]> = step.inputs.iter().map(|&value| self.share(value)).collect();
-        self.shares[step.output] = Some(op.apply(&operands, self.session.is_server()));
+        self.shares[step.output] = Some(op.apply_each(&operands, self.plan.images, self.session.is_server()));
     }
 
     pub fn activate(&mut self, index: usize, step: &Step) -> Result<(), ProtocolError> {
