@@ -14,7 +14,8 @@ fn shipped() -> PathBuf {
 /// Every scenario file, in folders too.
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).expect("a directory").map(|entry| entry.expect("an entry").path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+    let files = entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] });
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "toml")).collect()
 }
 
 /// A data directory with the files that scenarios name, all empty.
@@ -61,12 +62,12 @@ fn the_quickstart_needs_no_data_and_means_what_it_says() {
     assert_eq!(
         cells.collect::<Vec<_>>(),
         [
-            "minionn/fused/lan",
-            "minionn/fused/wan",
-            "minionn/gc/lan",
-            "minionn/gc/wan",
-            "minionn/gmw/lan",
-            "minionn/gmw/wan",
+            "resnet20/fused/lan",
+            "resnet20/fused/wan",
+            "resnet20/gc/lan",
+            "resnet20/gc/wan",
+            "resnet20/gmw/lan",
+            "resnet20/gmw/wan",
         ]
     );
     assert_eq!(scenario.links[0].latency, Nanos(125_000));

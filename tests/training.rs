@@ -65,7 +65,8 @@ fn the_command_trains_and_saves_what_it_tested() {
     assert!(ended.status.success(), "{stderr}");
 
     let mut epochs = csv::Reader::from_path(out.join("epochs.csv")).expect("epochs.csv");
-    let rows: Vec<longhaul::pillar::train::EpochRecord> = epochs.deserialize().map(|row| row.expect("a row")).collect();
+    let rows: Vec<longhaul::pillar::records::EpochRecord> =
+        epochs.deserialize().map(|row| row.expect("a row")).collect();
     assert_eq!(rows.iter().map(|row| row.reg_power).collect::<Vec<_>>(), [4, 6, 8, 10, 10, 10]);
     let accuracy = rows[5].average_test_accuracy;
     assert!(accuracy > 0.5, "chance is 0.1, it learned to {accuracy}: {stderr}");

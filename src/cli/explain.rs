@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 /// Explain one cell: its messages layer by layer, and the sum that gives its online time
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul explain minionn/gc/wan\n  longhaul explain resnet20/fss/wan scenarios/protocols.toml\n  longhaul explain minionn/fused/lan results/quickstart --messages\n\nThe cell is executed once with computing free; measured times come from the results folder, if there are any."
+    after_help = "Examples:\n  longhaul explain resnet20/gc/wan\n  longhaul explain resnet20/fss/wan scenarios/protocols.toml\n  longhaul explain resnet20/fused/lan results/quickstart --messages\n\nThe cell is executed once with computing free; measured times come from the results folder, if there are any."
 )]
 pub struct Args {
     /// The cell: MODEL/PROTOCOL/LINK; * and ? stand for letters

@@ -4,6 +4,7 @@ mod accuracy;
 mod allocator;
 mod check;
 mod completions;
+mod curves;
 mod dry_run;
 mod explain;
 mod fit;
@@ -33,7 +34,7 @@ const BAD_INPUT: u8 = 2;
     name = "longhaul",
     version,
     about = "Measures real two-party private inference over an emulated wide-area link",
-    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul report results/quickstart --open     charts and tables, in the browser\n  longhaul init                                 a scenario of your own to start from\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n  longhaul explain minionn/gc/wan               what one cell does, and why it takes its time\n  longhaul check results/baseline               is it as fast, and byte for byte the same?\n  longhaul fit --function gelu --degree 6       the best polynomial with few bits\n  longhaul train resnet20 --data DIR            a network that lives with one\n  longhaul accuracy --data DIR                  what it gets right, in plaintext and in private\n\nExit status: 0 ok, 1 the run failed or was interrupted or check found a regression, 2 bad input."
+    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul report results/quickstart --open     charts and tables, in the browser\n  longhaul init                                 a scenario of your own to start from\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n  longhaul explain resnet20/gc/wan              what one cell does, and why it takes its time\n  longhaul check results/baseline               is it as fast, and byte for byte the same?\n  longhaul fit --function gelu --degree 6       the best polynomial with few bits\n  longhaul train resnet20 --data DIR            a network that lives with one\n  longhaul accuracy --data DIR                  what it gets right, in plaintext and in private\n\nExit status: 0 ok, 1 the run failed or was interrupted or check found a regression, 2 bad input."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -52,6 +53,7 @@ enum Command {
     Report(report::Args),
     Fit(fit::Args),
     Train(Box<train::Args>),
+    Curves(curves::Args),
     Accuracy(accuracy::Args),
     Schema(schema::Args),
     Completions(completions::Args),
@@ -100,6 +102,7 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::main(&args),
         Command::Fit(args) => fit::main(&args),
         Command::Train(args) => train::main(&args),
+        Command::Curves(args) => curves::main(&args),
         Command::Accuracy(args) => accuracy::main(&args),
         Command::Schema(args) => schema::main(&args),
         Command::Completions(args) => completions::main(&args),

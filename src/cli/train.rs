@@ -119,11 +119,10 @@ mod with_training {
     use longhaul::nn::safetensors::SafetensorsFile;
     use longhaul::nn::weights::WeightSource;
     use longhaul::pillar::fit::{self, Target};
+    use longhaul::pillar::records::{EpochRecord, RangeRecord};
     use longhaul::pillar::train::checkpoint::Checkpoint;
     use longhaul::pillar::train::layout::Layout;
-    use longhaul::pillar::train::{
-        Activation, EpochRecord, PRESETS, Preset, Progress, RangeRecord, Run, Settings, TrainError, train,
-    };
+    use longhaul::pillar::train::{Activation, PRESETS, Preset, Progress, Run, Settings, TrainError, train};
     use serde::de::DeserializeOwned;
     use std::io::{IsTerminal, Write};
     use std::path::Path;
@@ -225,7 +224,8 @@ mod with_training {
         progress.clear();
         let values = values??;
         let weights = out.join("weights.safetensors");
-        let command = std::env::args().collect::<Vec<_>>().join(" ");
+        let arguments = std::env::args().skip(1);
+        let command = std::iter::once("longhaul".to_owned()).chain(arguments).collect::<Vec<_>>().join(" ");
         let settings = serde_json::to_string(&settings)?;
         let metadata = [("command".to_owned(), command), ("settings".to_owned(), settings)];
         layout.write(&weights, &values, metadata)?;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::NnError;
-pub use super::dataset::{Dataset, DatasetKind, Split, read_dataset};
+pub use super::dataset::{Dataset, DatasetKind, Split, read_dataset, samples};
 use super::graph::TensorShape;
 use super::seeded::Uniform;
 

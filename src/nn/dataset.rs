@@ -127,6 +127,15 @@ pub fn read_dataset(kind: DatasetKind, path: &Path, split: Split, count: Option<
     Ok(dataset)
 }
 
+/// The images that come with the program: drawings of this project's own, one of each class of CIFAR-10, in their order.
+pub fn samples() -> Dataset {
+    let mut dataset = Dataset { pixels: Vec::new(), labels: Vec::new(), classes: DatasetKind::Cifar10.classes() };
+    let path = Path::new("samples (built in)");
+    take_cifar(path, include_bytes!("../../scenarios/samples/test_batch.bin"), 1, &mut dataset)
+        .expect("whole records, as a test sees");
+    dataset
+}
+
 /// Records of `labels` label bytes, of which the last counts, and three planes.
 fn read_cifar(files: &[PathBuf], labels: usize, most: usize, dataset: &mut Dataset) -> Result<(), NnError> {
     let record_bytes = labels + CHANNELS * PIXELS;
@@ -136,20 +145,27 @@ fn read_cifar(files: &[PathBuf], labels: usize, most: usize, dataset: &mut Datas
             break;
         }
         let bytes = read_file(path, (left as u64).saturating_mul(record_bytes as u64))?;
-        for (record, bytes) in bytes.chunks(record_bytes).enumerate() {
-            if bytes.len() != record_bytes {
-                return Err(NnError::TruncatedRecord {
-                    path: path.clone(),
-                    record,
-                    expected_bytes: record_bytes,
-                    actual_bytes: bytes.len(),
-                });
-            }
-            let (label, planes) = (bytes[labels - 1], &bytes[labels..]);
-            push_label(path, record, label, dataset)?;
-            let value = |i: usize| planes[i % CHANNELS * PIXELS + i / CHANNELS];
-            dataset.pixels.extend((0..CHANNELS * PIXELS).map(value));
+        take_cifar(path, &bytes, labels, dataset)?;
+    }
+    Ok(())
+}
+
+/// The records of one file.
+fn take_cifar(path: &Path, bytes: &[u8], labels: usize, dataset: &mut Dataset) -> Result<(), NnError> {
+    let record_bytes = labels + CHANNELS * PIXELS;
+    for (record, bytes) in bytes.chunks(record_bytes).enumerate() {
+        if bytes.len() != record_bytes {
+            return Err(NnError::TruncatedRecord {
+                path: path.to_path_buf(),
+                record,
+                expected_bytes: record_bytes,
+                actual_bytes: bytes.len(),
+            });
         }
+        let (label, planes) = (bytes[labels - 1], &bytes[labels..]);
+        push_label(path, record, label, dataset)?;
+        let value = |i: usize| planes[i % CHANNELS * PIXELS + i / CHANNELS];
+        dataset.pixels.extend((0..CHANNELS * PIXELS).map(value));
     }
     Ok(())
 }
@@ -285,6 +301,13 @@ mod tests {
         assert!(text.ends_with("few: 1 images, expected at least 2"), "{text}");
         let text = read("none", 1).unwrap_err();
         assert!(text.contains("cannot read") && text.contains("none"), "{text}");
+    }
+
+    #[test]
+    fn the_samples_are_one_image_of_each_class() {
+        let samples = samples();
+        assert_eq!(samples.labels, (0..10).collect::<Vec<u8>>());
+        assert!(samples.pixels.chunks_exact(Dataset::IMAGE_BYTES).all(|image| image.iter().max() > Some(&150)));
     }
 
     #[test]

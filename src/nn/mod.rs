@@ -12,6 +12,7 @@ pub mod random;
 pub mod safetensors;
 pub mod secure;
 pub(crate) mod seeded;
+mod trained;
 mod validate;
 pub mod weights;
 

@@ -29,7 +29,15 @@ impl SafetensorsFile {
     /// If it cannot be read, is truncated, or is not in the format.
     pub fn open(path: &Path) -> Result<SafetensorsFile, NnError> {
         let bytes = std::fs::read(path).map_err(|source| NnError::ReadFile { path: path.to_path_buf(), source })?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| malformed(path, &bytes, e))?;
+        SafetensorsFile::from_bytes(path, &bytes)
+    }
+
+    /// The same of a file's contents; messages call it `path`.
+    ///
+    /// # Errors
+    /// If they are truncated or not in the format.
+    pub fn from_bytes(path: &Path, bytes: &[u8]) -> Result<SafetensorsFile, NnError> {
+        let file = SafeTensors::deserialize(bytes).map_err(|e| malformed(path, bytes, e))?;
         let tensors = file.iter().map(|(name, view)| {
             let stored = Stored { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
             (name.to_string(), stored)

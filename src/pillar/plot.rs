@@ -12,7 +12,7 @@ const UPPER: f64 = 0.65;
 /// Points of a curve.
 const POINTS: u32 = 800;
 
-type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(super) type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 /// Function and polynomial, a little beyond the range too, and their difference inside it, as an SVG document.
 ///

@@ -19,7 +19,7 @@ pub fn catalogue() -> Catalogue {
 
 fn known_arch(architecture: &Architecture) -> KnownArch {
     let &Architecture { id, pools, shortcuts, .. } = architecture;
-    KnownArch { id, pools, shortcuts }
+    KnownArch { id, pools, shortcuts, trained: architecture.is_trained() }
 }
 
 /// The instruction sets of this machine that kernels make use of.

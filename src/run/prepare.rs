@@ -2,7 +2,7 @@
 
 use super::{RunError, Selection, Unit};
 use crate::nn::NnError;
-use crate::nn::arch::{self, Options, Pool};
+use crate::nn::arch::{self, Options, Pool, TrainedWith};
 use crate::nn::data::{self, CIFAR10_SHAPE, Image, Normalization};
 use crate::nn::graph::{Graph, TensorShape};
 use crate::nn::onnx;
@@ -151,7 +151,8 @@ fn pool(model: &Model, protocol: &Protocol) -> Pool {
 /// The family of `protocol`, if the families' weights differ.
 fn family(model: &Model, protocol: &Protocol) -> Option<Family> {
     let entry = activation::find(&protocol.choice.id).expect("the scenario was checked against the registry");
-    matches!(model.network, Network::Arch { weights: Weights::Family { .. }, .. }).then_some(entry.family)
+    matches!(model.network, Network::Arch { weights: Weights::Family { .. } | Weights::Trained, .. })
+        .then_some(entry.family)
 }
 
 fn variant(
@@ -184,7 +185,7 @@ pub(super) fn relu_network(scenario: &Scenario, model: &Model) -> Result<Graph, 
     let (pool, family) = match &model.network {
         Network::Arch { pool, weights, .. } => (
             pool.map_or(Pool::default(), |choice| choice.under(Family::Relu)),
-            matches!(weights, Weights::Family { .. }).then_some(Family::Relu),
+            matches!(weights, Weights::Family { .. } | Weights::Trained).then_some(Family::Relu),
         ),
         Network::Onnx { .. } => (Pool::default(), None),
     };
@@ -236,6 +237,13 @@ fn build(scenario: &Scenario, model: &Model, (pool, family): (Pool, Option<Famil
             let options = Options { classes: *classes, pool, shortcut: shortcut.unwrap_or_default() };
             match weights {
                 Weights::Random => Ok(architecture.random(&options, scenario.seed, &normalization(model))),
+                Weights::Trained => {
+                    let activation = match family {
+                        Some(Family::Relu) => TrainedWith::Relu,
+                        _ => TrainedWith::Polynomial,
+                    };
+                    architecture.trained(&options, activation).expect("the scenario was checked against the registry")
+                }
                 Weights::File(path) => architecture.load(&options, path),
                 Weights::Family { polynomial, relu } => match family {
                     Some(Family::Relu) => architecture.load(&options, relu),
@@ -250,6 +258,7 @@ fn build(scenario: &Scenario, model: &Model, (pool, family): (Pool, Option<Famil
 fn images(scenario: &Scenario, model: &Model, graph: &Graph) -> Result<Vec<Image>, NnError> {
     let mut images = match &scenario.input.source {
         ImageSource::Random => data::random_images(graph.input_shape(), scenario.seed, scenario.input.images),
+        ImageSource::Samples => data::samples().images().take(scenario.input.images).collect(),
         ImageSource::Cifar10 { path, split } => {
             let split = match split {
                 Split::Test => data::Split::Test,

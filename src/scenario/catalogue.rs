@@ -23,6 +23,8 @@ pub struct KnownArch {
     pub pools: &'static [Pool],
     /// Kinds of shortcuts.
     pub shortcuts: &'static [Shortcut],
+    /// Whether weights for it come with the program.
+    pub trained: bool,
 }
 
 /// An activation protocol that exists.

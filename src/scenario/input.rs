@@ -24,6 +24,8 @@ pub struct Input {
 pub enum ImageSource {
     /// Drawn from the scenario's seed; they have no label.
     Random,
+    /// The drawings that come with the program, one of each class of CIFAR-10.
+    Samples,
     /// CIFAR-10, binary layout.
     Cifar10 {
         /// The directory of `test_batch.bin` or `data_batch_1.bin` and so on.
@@ -46,9 +48,12 @@ pub enum Split {
 #[derive(Clone, Copy, PartialEq)]
 enum Dataset {
     Random,
+    Samples,
     Cifar10,
 }
 
+/// Images that come with the program.
+const SAMPLES: u64 = 10;
 /// Images in one file of CIFAR-10.
 const CIFAR10_FILE: usize = 10_000;
 /// The directory CIFAR-10's archive unpacks to.
@@ -71,18 +76,22 @@ pub(super) fn read(top: &Table<'_>, file: &Path, search: &SearchPath) -> Result<
         return Ok(Input { source: ImageSource::Random, images: 1 });
     };
     let table = section.table(&INPUT)?;
-    let words = [("random", Dataset::Random), ("cifar10", Dataset::Cifar10)];
+    let words = [("random", Dataset::Random), ("samples", Dataset::Samples), ("cifar10", Dataset::Cifar10)];
     let dataset = table.read("dataset", Dataset::Random, |v| v.word(&words))?;
-    if dataset == Dataset::Random {
+    if dataset != Dataset::Cifar10 {
         for key in ["path", "split"] {
             if let Some(value) = table.get(key) {
-                return Err(value.error("has no meaning for random images", "remove it, or add dataset = \"cifar10\""));
+                let what = if dataset == Dataset::Random { "random images" } else { "the samples" };
+                return Err(
+                    value.error(format!("has no meaning for {what}"), "remove it, or add dataset = \"cifar10\"")
+                );
             }
         }
-        return Ok(Input {
-            source: ImageSource::Random,
-            images: table.read("images", 1, |v| v.integer(1..=1_000_000))? as usize,
-        });
+        let (source, most) = match dataset {
+            Dataset::Random => (ImageSource::Random, 1_000_000),
+            _ => (ImageSource::Samples, SAMPLES),
+        };
+        return Ok(Input { source, images: table.read("images", 1, |v| v.integer(1..=most))? as usize });
     }
     let words = [("test", Split::Test), ("train", Split::Train)];
     let split = table.read("split", Split::Test, |v| v.word(&words))?;

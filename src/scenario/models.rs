@@ -81,6 +81,8 @@ impl PoolChoice {
 pub enum Weights {
     /// Drawn from the scenario's seed.
     Random,
+    /// Those that come with the program: trained with a polynomial for protocols of polynomials, with ReLU for the others.
+    Trained,
     /// A `.safetensors` file.
     File(DataPath),
     /// Two: a network trained with polynomials and its twin trained with ReLU, each for the protocols of its family.
@@ -143,11 +145,16 @@ pub(super) fn read(
             None => (default, at),
         };
         names.claim(&name, &at)?;
+        // The weights that come with the program expect it.
+        let usual = match &network {
+            Network::Arch { weights: Weights::Trained, .. } => Normalize::Cifar10,
+            _ => Normalize::None,
+        };
         Ok(Model {
             name,
             network,
             protocols: table.read("protocols", None, |list| protocols(list).map(Some))?,
-            normalize: table.read("normalize", Normalize::None, normalize)?,
+            normalize: table.read("normalize", usual, normalize)?,
         })
     };
     let tables = top.entries("model", &MODEL)?;
@@ -166,6 +173,7 @@ fn built_in(
         let ids: Vec<_> = catalogue.archs.iter().map(|arch| arch.id).collect();
         return Err(at.unknown_word(id, &ids));
     };
+    let trained = || catalogue.archs.iter().filter(|arch| arch.trained).map(|arch| arch.id).collect::<Vec<_>>();
     let refuse = |value: &Value<'_>, what: &str| {
         Err(value.error(format!("\"{id}\" has no choice of {what}"), "remove it (see `longhaul list models`)"))
     };
@@ -173,7 +181,16 @@ fn built_in(
     let shortcuts = Shortcut::ALL.map(|shortcut| (shortcut.name(), shortcut));
     Ok(Network::Arch {
         arch: id.to_owned(),
-        weights: table.read("weights", Weights::Random, |v| weights(v, file, search))?,
+        weights: match table.read("weights", Weights::Random, |v| weights(v, file, search))? {
+            Weights::Trained if !arch.trained => {
+                let value = table.get("weights").expect("it was just read");
+                return Err(value.error(
+                    format!("no trained weights for \"{id}\" come with longhaul"),
+                    format!("write \"random\" or a .safetensors file, or take one of: {}", trained().join(", ")),
+                ));
+            }
+            weights => weights,
+        },
         classes: table.read("classes", None, |v| Ok(Some(v.integer(1..=100_000)? as usize)))?,
         pool: match table.get("pool") {
             Some(value) if arch.pools.is_empty() => return refuse(&value, "pooling"),
@@ -248,11 +265,15 @@ fn weights(value: &Value<'_>, file: &Path, search: &SearchPath) -> Result<Weight
         };
         return Ok(Weights::Family { polynomial: path("polynomial")?, relu: path("relu")? });
     }
-    if value.text()? == "random" {
-        return Ok(Weights::Random);
+    match value.text()? {
+        "random" => return Ok(Weights::Random),
+        "trained" => return Ok(Weights::Trained),
+        _ => {}
     }
-    let words =
-        ("neither \"random\" nor a .safetensors file", "write weights = \"random\" or the path of a .safetensors file");
+    let words = (
+        "neither \"random\" nor \"trained\" nor a .safetensors file",
+        "write weights = \"random\" or the path of a .safetensors file",
+    );
     weights_file(value, (file, search), words).map(Weights::File)
 }
 

@@ -20,12 +20,12 @@ pub(super) fn catalogue() -> Catalogue {
             KnownProtocol { id: "gmw", family: Family::Relu, settings: &[] },
         ],
         archs: [
-            ("minionn", &[][..], &[][..]),
-            ("resnet20", &[], &Shortcut::ALL),
-            ("resnet110", &[], &[]),
-            ("vgg16", &Pool::ALL, &[]),
+            ("minionn", &[][..], &[][..], false),
+            ("resnet20", &[], &Shortcut::ALL, true),
+            ("resnet110", &[], &[], false),
+            ("vgg16", &Pool::ALL, &[], false),
         ]
-        .map(|(id, pools, shortcuts)| KnownArch { id, pools, shortcuts })
+        .map(|(id, pools, shortcuts, trained)| KnownArch { id, pools, shortcuts, trained })
         .to_vec(),
         link_models: vec!["ideal", "token-bucket"],
     }
@@ -280,6 +280,19 @@ fn the_manifest_form_is_readable() {
       }
     }
     "#);
+}
+
+#[test]
+fn trained_weights_bring_their_normalisation() {
+    let text = MINIMAL.replace("\"minionn\"", "\"resnet20\"\nweights = \"trained\"");
+    let normalize = |text: &str| read(text).unwrap_or_else(|error| panic!("{error}")).models[0].normalize;
+    assert_eq!(normalize(&text), Normalize::Cifar10);
+    assert_eq!(normalize(&text.replace("\"trained\"", "\"trained\"\nnormalize = \"none\"")), Normalize::None);
+    let scenario = read(&format!("{text}\n[input]\ndataset = \"samples\"\nimages = 10\n"));
+    assert_eq!(
+        scenario.unwrap_or_else(|error| panic!("{error}")).input,
+        Input { source: ImageSource::Samples, images: 10 }
+    );
 }
 
 #[test]

@@ -42,8 +42,8 @@ fn a_results_folder_explains_itself_and_patterns_must_mean_one_cell() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    let several = place.command(&["explain", "minionn"]).expect(2).stderr;
-    assert!(several.contains("minionn are 6 cells; name one of them: minionn/fused/lan"), "{several}");
+    let several = place.command(&["explain", "resnet20"]).expect(2).stderr;
+    assert!(several.contains("resnet20 are 6 cells; name one of them: resnet20/fused/lan"), "{several}");
     let none = place.command(&["explain", "minionn/gc", "x.toml"]).expect(2).stderr;
     assert!(none.contains("protocols: fused; links: wan"), "{none}");
 }

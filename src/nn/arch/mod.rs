@@ -17,6 +17,8 @@ use super::data::{CIFAR10_SHAPE, Image, Normalization, uniform_images};
 use super::graph::{Graph, TensorShape};
 use super::random::{self, RandomWeights};
 use super::safetensors::SafetensorsFile;
+use super::trained;
+pub use super::trained::TrainedWith;
 use super::weights::WeightSource;
 
 static ALL: [Architecture; 9] = [
@@ -71,10 +73,28 @@ impl Architecture {
     /// # Errors
     /// If the file cannot be read or its tensors are not exactly those of the architecture.
     pub fn load(&self, options: &Options, path: &Path) -> Result<Graph, NnError> {
-        let mut file = SafetensorsFile::open(path)?;
+        self.take(options, SafetensorsFile::open(path)?)
+    }
+
+    /// The network with weights that come with the program; `None` if there are none.
+    ///
+    /// # Errors
+    /// If they are not those of the architecture with these options.
+    pub fn trained(&self, options: &Options, activation: TrainedWith) -> Option<Result<Graph, NnError>> {
+        let weights = trained::find(self.id)?.with(activation);
+        let file = SafetensorsFile::from_bytes(Path::new("weights = \"trained\""), weights);
+        Some(file.and_then(|file| self.take(options, file)))
+    }
+
+    fn take(&self, options: &Options, mut file: SafetensorsFile) -> Result<Graph, NnError> {
         let graph = (self.build)(options, &mut file)?;
         file.finish()?;
         Ok(graph)
+    }
+
+    /// Whether weights for it come with the program.
+    pub fn is_trained(&self) -> bool {
+        trained::find(self.id).is_some()
     }
 
     /// The network with random weights, every activation layer seeing inputs of zero mean and unit variance

@@ -20,7 +20,6 @@ pub mod settings;
 use std::path::PathBuf;
 
 pub use backend::ActivationSpec;
-pub use monitor::{EpochRecord, RangeRecord};
 pub use run::{Progress, Run, train};
 pub use settings::{Activation, PRESETS, Preset, Settings};
 

@@ -13,13 +13,14 @@ use super::backend::{ActivationSpec, TrainBackend};
 use super::batches::{Batch, Epoch};
 use super::checkpoint::Checkpoint;
 use super::layout::Layout;
-use super::monitor::{EpochRecord, RangeRecord, Seen};
+use super::monitor::Seen;
 use super::network::{Tensors, eval_forward, train_forward};
 use super::optimizer::{Average, Sgd};
 use super::schedule::{Phase, evaluation_spec, learning_rate, phase, training_spec};
 use super::settings::Settings;
 use crate::nn::data::{Dataset, Normalization};
 use crate::nn::graph::Op;
+use crate::pillar::records::{EpochRecord, RangeRecord};
 
 /// Test images that go through the network at once.
 const TEST_BATCH: usize = 250;

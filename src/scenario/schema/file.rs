@@ -196,10 +196,14 @@ pub(super) struct FixedPointTable {
         "then": { "properties": { "images": { "maximum": 50_000 } } },
         "else": { "properties": { "images": { "maximum": 10_000 } } }
     },
-    "else" = { "properties": { "path": false, "split": false } }
+    "else" = {
+        "properties": { "path": false, "split": false },
+        "if": { "properties": { "dataset": { "const": "samples" } }, "required": ["dataset"] },
+        "then": { "properties": { "images": { "maximum": 10 } } }
+    }
 ))]
 pub(super) struct InputTable {
-    /// "random": drawn from the seed, without labels.
+    /// "random": drawn from the seed, without labels; "samples": the ten drawings that come with longhaul.
     #[schemars(extend("default" = "random"))]
     dataset: Option<Dataset>,
     /// Folder of CIFAR-10's binary version, looked for beside the scenario, in --data and in $LONGHAUL_DATA.
@@ -217,6 +221,7 @@ pub(super) struct InputTable {
 #[schemars(rename_all = "lowercase")]
 enum Dataset {
     Random,
+    Samples,
     Cifar10,
 }
 
@@ -242,7 +247,7 @@ pub(super) struct ModelTable {
     /// An ONNX file, which brings its weights and activations.
     #[schemars(regex(pattern = r"\.onnx$"))]
     onnx: Option<String>,
-    /// "random", a .safetensors file with PyTorch's tensor names, or one for each family of protocols.
+    /// "random", "trained" (comes with longhaul, for some architectures), a .safetensors file with PyTorch's tensor names, or one for each family of protocols.
     #[schemars(extend("default" = "random"))]
     weights: Option<Weights>,
     /// What is done to pixels in [0, 1] first.
@@ -263,7 +268,7 @@ pub(super) struct ModelTable {
 #[derive(JsonSchema)]
 #[schemars(untagged)]
 enum Weights {
-    One(#[schemars(regex(pattern = r"^random$|\.safetensors$"))] String),
+    One(#[schemars(regex(pattern = r"^(random|trained)$|\.safetensors$"))] String),
     Families(WeightsTable),
 }
 

@@ -73,9 +73,14 @@ fn arch_rules(catalogue: &Catalogue) -> Value {
     let without = |lacks: fn(&super::KnownArch) -> bool| {
         catalogue.archs.iter().filter(|known| lacks(known)).map(|known| known.id).collect()
     };
+    let untrained: Vec<_> = without(|known| !known.trained);
     json!([
         refuse("arch", without(|known| known.pools.is_empty()), &["pool"]),
         refuse("arch", without(|known| known.shortcuts.is_empty()), &["shortcut"]),
+        {
+            "if": { "properties": { "arch": { "enum": untrained } }, "required": ["arch"] },
+            "then": { "properties": { "weights": { "not": { "const": "trained" } } } },
+        },
     ])
 }
 

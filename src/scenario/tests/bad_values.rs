@@ -84,6 +84,16 @@ fn the_top_of_the_file_and_small_tables() {
         ),
         (
             "[[model]]",
+            "input = { dataset = \"samples\", images = 11 }\n[[model]]",
+            "2:41: key input.images: 11 is out of range; write a whole number from 1 to 10",
+        ),
+        (
+            "[[model]]",
+            "input = { dataset = \"samples\", split = \"test\" }\n[[model]]",
+            r#"2:40: key input.split: has no meaning for the samples; remove it, or add dataset = "cifar10""#,
+        ),
+        (
+            "[[model]]",
             "memory.material = \"0 B\"\n[[model]]",
             "2:19: key memory.material: a limit of 0 stops everything; write a size above 0",
         ),
@@ -111,7 +121,12 @@ fn models() {
         (
             r#""minionn""#,
             "\"minionn\"\nweights = \"w.pt\"",
-            r#"4:11: key model[0].weights: "w.pt" is neither "random" nor a .safetensors file; write weights = "random" or the path of a .safetensors file"#,
+            r#"4:11: key model[0].weights: "w.pt" is neither "random" nor "trained" nor a .safetensors file; write weights = "random" or the path of a .safetensors file"#,
+        ),
+        (
+            r#""minionn""#,
+            "\"minionn\"\nweights = \"trained\"",
+            r#"4:11: key model[0].weights: no trained weights for "minionn" come with longhaul; write "random" or a .safetensors file, or take one of: resnet20"#,
         ),
         (
             r#""minionn""#,
