@@ -10,7 +10,7 @@ use longhaul::link::{ClockMode, ComputeMode, Endpoint, LinkConfig, LinkParameter
 use longhaul::protocol::activation::{ActivationSpec, ProtocolEntry, Settings, find};
 use longhaul::protocol::boolean::{MaskedRelu, and_opened};
 use longhaul::protocol::{Dealer, Function, MaterialStore, ProtocolError, Session};
-use longhaul::units::{BitRate, Bytes, Nanos};
+use longhaul::units::{BitRate, Nanos};
 use std::hint::black_box;
 
 fn kernels(criterion: &mut Criterion) {
@@ -54,8 +54,7 @@ fn and_layer(criterion: &mut Criterion) {
 }
 
 fn free_link() -> LinkConfig {
-    let direction =
-        LinkParameters { latency: Nanos(0), rate: BitRate::UNLIMITED, packet_payload: None, packet_overhead: Bytes(0) };
+    let direction = LinkParameters::new(Nanos(0), BitRate::UNLIMITED);
     LinkConfig {
         model: find_model("ideal").expect("a link model"),
         up: direction,

@@ -9,12 +9,11 @@ use hdrhistogram::Histogram;
 use longhaul::link::{
     ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, LinkParameters, Party, find_model, run_parties,
 };
-use longhaul::units::{BitRate, Bytes, Nanos};
+use longhaul::units::{BitRate, Nanos};
 use std::hint::black_box;
 
 fn link(clock: ClockMode, latency: Nanos) -> LinkConfig {
-    let direction =
-        LinkParameters { latency, rate: BitRate(10_000_000_000), packet_payload: None, packet_overhead: Bytes(0) };
+    let direction = LinkParameters::new(latency, BitRate(10_000_000_000));
     LinkConfig {
         model: find_model("ideal").expect("registered"),
         up: direction,

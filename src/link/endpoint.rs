@@ -2,7 +2,7 @@
 
 use super::clock::Stopwatch;
 use super::fabric::{Fabric, Message};
-use super::ledger::{AccountTotals, Ledger, Mark, Sent};
+use super::ledger::{AccountTotals, Act, Event, Ledger, Mark, Sent};
 use super::run::LinkConfig;
 use super::{ClockMode, ComputeMode, CriticalPath, LinkError, LinkModel, Party, Phase};
 use crate::units::Nanos;
@@ -61,6 +61,8 @@ pub struct Endpoint {
     layer: u32,
     ledger: Ledger,
     captured: Option<Vec<Captured>>,
+    /// Charged since the last event.
+    computed: Nanos,
     /// The party's work is over; what it frees after it is not charged.
     closed: bool,
 }
@@ -111,6 +113,7 @@ impl Endpoint {
             sent: BTreeMap::new(),
             messages: Vec::new(),
             marks: Vec::new(),
+            events: Vec::new(),
             accounts: Default::default(),
             paths: Default::default(),
             digests: BTreeMap::new(),
@@ -128,6 +131,7 @@ impl Endpoint {
             layer: 0,
             ledger,
             captured: config.capture.then(Vec::new),
+            computed: Nanos(0),
             closed: false,
         };
         endpoint.open_phase(Phase::Setup)?;
@@ -154,12 +158,7 @@ impl Endpoint {
     /// # Errors
     /// Under the wall clock the first entry of a phase waits for the other parties, who may have failed.
     pub fn enter(&mut self, phase: Phase, layer: u32) -> Result<(), LinkError> {
-        self.charge();
-        self.ledger.marks.push(Mark {
-            phase: self.phase,
-            layer: self.layer,
-            now: self.accounts[self.phase.index()].totals.now,
-        });
+        self.leave();
         (self.phase, self.layer) = (phase, layer);
         self.open_phase(phase)?;
         self.stopwatch.resume();
@@ -169,6 +168,7 @@ impl Endpoint {
     /// Books the following computing and messages on `layer`, without leaving the layer that was entered.
     pub fn book(&mut self, layer: u32) {
         self.charge();
+        self.record(Act::Leave);
         self.layer = layer;
         self.stopwatch.resume();
     }
@@ -186,6 +186,7 @@ impl Endpoint {
     /// [`LinkError::PeerFailed`], [`LinkError::Cancelled`].
     pub fn send(&mut self, to: Party, bytes: Vec<u8>) -> Result<(), LinkError> {
         self.charge();
+        self.record(Act::Send { to, bytes: bytes.len() as u64 });
         let account = &self.accounts[self.phase.index()];
         let direction =
             self.directions.get_mut(&(self.phase, to)).expect("a party has a direction to every other party");
@@ -224,6 +225,7 @@ impl Endpoint {
     /// [`LinkError::WrongLength`], and whatever ended the peer.
     pub fn recv(&mut self, from: Party, expected: usize) -> Result<Vec<u8>, LinkError> {
         self.charge();
+        self.record(Act::Receive { from });
         let message = self.fabric.recv(self.me, from, self.phase)?;
         if message.bytes.len() != expected {
             return Err(LinkError::WrongLength {
@@ -281,16 +283,27 @@ impl Endpoint {
             Some(epoch) => Nanos(epoch.elapsed().as_nanos() as u64),
         };
         account.advance(self.me, self.layer, now);
+        self.computed.0 += charged.0;
+    }
+
+    /// Notes what was computed since the last event, and `act`.
+    fn record(&mut self, act: Act) {
+        let compute = std::mem::take(&mut self.computed);
+        if act != Act::Leave || compute != Nanos(0) {
+            self.ledger.events.push(Event { phase: self.phase, layer: self.layer, compute, act });
+        }
+    }
+
+    fn leave(&mut self) {
+        self.charge();
+        self.record(Act::Leave);
+        let now = self.accounts[self.phase.index()].totals.now;
+        self.ledger.marks.push(Mark { phase: self.phase, layer: self.layer, now });
     }
 
     /// Ends the party's work: its clocks stand still from here on, while it frees what it held.
     pub fn close(&mut self) {
-        self.charge();
-        self.ledger.marks.push(Mark {
-            phase: self.phase,
-            layer: self.layer,
-            now: self.accounts[self.phase.index()].totals.now,
-        });
+        self.leave();
         self.closed = true;
     }
 

@@ -10,6 +10,7 @@ use crate::units::{BitRate, Nanos};
 pub(super) const ENTRY: ModelEntry = ModelEntry {
     id: "ideal",
     summary: "constant latency and rate, first in first out",
+    transport: false,
     build: |parameters| Box::new(Ideal::new(*parameters)),
 };
 
@@ -51,12 +52,7 @@ mod tests {
 
     fn wan() -> LinkParameters {
         // 50 ms one way, 100 Mbit/s: a byte takes 80 ns.
-        LinkParameters {
-            latency: Nanos(50_000_000),
-            rate: BitRate(100_000_000),
-            packet_payload: None,
-            packet_overhead: Bytes(0),
-        }
+        LinkParameters::new(Nanos(50_000_000), BitRate(100_000_000))
     }
 
     #[test]

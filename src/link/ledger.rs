@@ -46,6 +46,39 @@ pub struct Mark {
     pub now: Nanos,
 }
 
+/// What a party did at one call of its endpoint, and what it computed since the call before: all that its clock depends on
+/// besides the link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// On whose account.
+    pub phase: Phase,
+    /// Its layer.
+    pub layer: u32,
+    /// What it computed before.
+    pub compute: Nanos,
+    /// The call.
+    pub act: Act,
+}
+
+/// One call of an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Act {
+    /// The phase or the layer ends.
+    Leave,
+    /// A message to another party.
+    Send {
+        /// The receiver.
+        to: Party,
+        /// Payload.
+        bytes: u64,
+    },
+    /// The next message from another party.
+    Receive {
+        /// The sender.
+        from: Party,
+    },
+}
+
 /// A party's totals of one phase.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AccountTotals {
@@ -69,6 +102,8 @@ pub struct Ledger {
     pub messages: Vec<Sent>,
     /// When it left each layer, in order.
     pub marks: Vec<Mark>,
+    /// Everything it did, in order.
+    pub events: Vec<Event>,
     /// Totals by [`Phase`] index.
     pub accounts: [AccountTotals; 3],
     /// What its clocks at the end are made of, by [`Phase`] index.

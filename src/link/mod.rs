@@ -2,6 +2,8 @@
 //!
 //! * `model`: `(sent_at, bytes) -> arrives_at`, a state machine per direction; no sleeping, no clock.
 //! * `fabric`: carries messages between the parties' threads, decides who runs, bounds memory.
+//! * `replay`: the clocks of an execution under another link, from what its parties did.
+//! * `trace`: that, as a file.
 //! * `endpoint`: what one party holds: its clocks, its meter and its end of every channel.
 //! * `path`: what a party's time is made of, along the critical path.
 //! * `wait`: waiting until an instant, precise to tens of microseconds.
@@ -11,19 +13,26 @@ mod endpoint;
 mod error;
 mod fabric;
 mod ideal;
+mod jitter;
 mod ledger;
 mod model;
 mod party;
 mod path;
+mod replay;
 mod run;
+mod tcp;
+mod trace;
 mod wait;
 
 pub use clock::{ClockMode, ComputeMode};
 pub use endpoint::{Captured, Endpoint};
 pub use error::LinkError;
-pub use ledger::{AccountTotals, Digests, Ledger, Mark, Sent, Traffic};
+pub use ledger::{AccountTotals, Act, Digests, Event, Ledger, Mark, Sent, Traffic};
 pub use model::{LinkModel, LinkParameters, ModelEntry, find_model, models};
 pub use party::{Party, Phase};
 pub use path::{CriticalPath, Spent};
+pub use replay::{PhaseClocks, ReplayLink, Schedule, ScheduleError};
 pub use run::{Execution, LinkConfig, PartyFailure, run_parties};
+pub use tcp::TcpParameters;
+pub use trace::{Trace, TraceError, TraceHeader};
 pub use wait::wait_until;

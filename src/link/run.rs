@@ -32,7 +32,7 @@ pub struct LinkConfig {
 impl LinkConfig {
     /// A fresh, idle direction.
     pub(super) fn direction(&self, from: Party) -> Box<dyn LinkModel> {
-        (self.model.build)(self.parameters(from))
+        self.model.direction(self.parameters(from))
     }
 
     /// What every direction away from `from` is like.

@@ -3,8 +3,8 @@
 //!
 //! Several images travel in one execution and share its rounds; a few travel alone, too, so that both latencies are known.
 
-use super::engine::link_config;
 use super::forecast::Forecast;
+use super::links::link_config;
 use super::prepare::{Prepared, PreparedModel, PreparedProtocol, batch_plan, relu_network};
 use super::records::{CellNames, argmax, max_abs_error};
 use super::{Measurement, Observer, RunError, Stage};

@@ -3,7 +3,7 @@
 use crate::link;
 use crate::nn::arch::{self, Architecture};
 use crate::protocol::activation::PROTOCOLS;
-use crate::scenario::{Catalogue, KnownArch, KnownProtocol};
+use crate::scenario::{Catalogue, KnownArch, KnownLinkModel, KnownProtocol};
 
 /// Every id that a scenario may use.
 pub fn catalogue() -> Catalogue {
@@ -13,7 +13,10 @@ pub fn catalogue() -> Catalogue {
             .map(|entry| KnownProtocol { id: entry.id, family: entry.family, settings: entry.settings })
             .collect(),
         archs: arch::all().iter().map(known_arch).collect(),
-        link_models: link::models().iter().map(|entry| entry.id).collect(),
+        link_models: link::models()
+            .iter()
+            .map(|entry| KnownLinkModel { id: entry.id, transport: entry.transport })
+            .collect(),
     }
 }
 

@@ -4,12 +4,13 @@
 use super::calibrate::Calibration;
 use super::forecast::{Forecast, Kind};
 use super::journal::{Execution, Header, Journal};
+use super::links::link_config;
 use super::prepare::{Prepared, PreparedModel, PreparedProtocol, PreparedUnit};
 use super::records::{CellLayers, CellNames, CellTimes, joined, layer_figures, message_records, run_record};
 use super::reference::Reference;
 use super::{Measurement, RunError};
 use crate::crypto::Seed;
-use crate::link::{ClockMode, ComputeMode, LinkConfig, LinkParameters, Phase, find_model};
+use crate::link::Phase;
 use crate::nn::data::Image;
 use crate::nn::secure::{Audit, Query, infer};
 use crate::protocol::Function;
@@ -476,29 +477,4 @@ type ReferenceKey = (usize, Vec<Function>, Vec<f64>);
 
 fn reference_key(prepared: &PreparedProtocol) -> ReferenceKey {
     (prepared.variant, prepared.functions.clone(), prepared.plan.range_limits.clone())
-}
-
-pub(super) fn link_config(scenario: &Scenario, link: &Link, cancel: &CancellationToken) -> LinkConfig {
-    let direction = |rate| LinkParameters {
-        latency: link.latency,
-        rate,
-        packet_payload: link.packet_payload,
-        packet_overhead: link.packet_overhead,
-    };
-    LinkConfig {
-        model: find_model(&link.model).expect("the scenario was checked against the registry"),
-        up: direction(link.up),
-        down: direction(link.down),
-        clock: match scenario.clock {
-            Clock::Virtual => ClockMode::Virtual,
-            Clock::Wall => ClockMode::Wall,
-        },
-        compute: match scenario.compute {
-            Compute::Measured => ComputeMode::Measured { scale: scenario.compute_scale },
-            Compute::None => ComputeMode::None,
-        },
-        in_flight_bytes: scenario.memory.in_flight.0,
-        capture: false,
-        cancel: cancel.clone(),
-    }
 }

@@ -1,9 +1,11 @@
 //! What every selected cell will need, from declared costs: known before anything runs.
 
+use super::links::directions;
 use super::prepare::{Prepared, PreparedModel, PreparedProtocol};
+use crate::link::LinkParameters;
 use crate::nn::secure::Plan;
 use crate::scenario::Link;
-use crate::units::{BitRate, Nanos};
+use crate::units::Nanos;
 use serde::Serialize;
 
 /// The program itself and its stacks.
@@ -24,7 +26,8 @@ pub struct CellPrediction {
     pub link: String,
     /// Executions, warm-up included; at least so many with automatic repetitions.
     pub executions: u64,
-    /// Rounds x latency + bytes / rate: an upper bound of the online time if computing were free, in seconds.
+    /// Rounds x latency + bytes / rate: an upper bound of the online time if computing were free, in seconds. With `tcp`
+    /// an estimate: the bytes of each direction as one message on a fresh connection.
     pub online_floor_at_most_s: f64,
     /// Online rounds.
     pub online_rounds: u32,
@@ -95,16 +98,13 @@ fn material(plan: &Plan) -> u64 {
     bytes.max().unwrap_or(0)
 }
 
-/// Every round after the one before, every byte after the one before.
+/// Every round after the one before, then all bytes of each direction as one message.
 fn floor_at_most(link: &Link, rounds: u32, up: u64, down: u64) -> f64 {
-    let Nanos(latency) = link.latency;
-    let framed = |bytes: u64| match link.packet_payload {
-        Some(payload) => bytes + bytes.div_ceil(payload.0) * link.packet_overhead.0,
-        None => bytes,
+    let (model, up_link, down_link) = directions(link, 0);
+    let alone = |parameters: &LinkParameters, bytes: u64| match bytes {
+        0 => 0,
+        _ => model.direction(parameters).arrival(Nanos(0), bytes).0 - parameters.latency.0,
     };
-    let seconds = |bytes: u64, BitRate(rate): BitRate| match BitRate(rate) {
-        BitRate::UNLIMITED => 0.0,
-        _ => 8.0 * framed(bytes) as f64 / rate as f64,
-    };
-    f64::from(rounds) * latency as f64 * 1e-9 + seconds(up, link.up) + seconds(down, link.down)
+    let of_rounds = u64::from(rounds) * (link.latency.0 + link.jitter.0);
+    (of_rounds + alone(&up_link, up) + alone(&down_link, down)) as f64 * 1e-9
 }

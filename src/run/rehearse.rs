@@ -1,6 +1,6 @@
 //! One execution of one cell with computing free: what the cell does, message by message, and nothing that varies.
 
-use super::engine::link_config;
+use super::links::link_config;
 use super::prepare::Prepared;
 use super::records::{CellNames, message_records};
 use super::{Measurement, PhaseMeasurement, RunError};

@@ -11,7 +11,16 @@ pub struct Catalogue {
     /// Built-in architectures.
     pub archs: Vec<KnownArch>,
     /// Link models.
-    pub link_models: Vec<&'static str>,
+    pub link_models: Vec<KnownLinkModel>,
+}
+
+/// A link model that exists.
+#[derive(Clone, Copy, Debug)]
+pub struct KnownLinkModel {
+    /// Its id.
+    pub id: &'static str,
+    /// Whether it has windows and losses to set.
+    pub transport: bool,
 }
 
 /// An architecture that exists, with what may be chosen about it.

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `settings.rs` | the top of the file, `[fixed_point]`, `[speedup]`, `[memory]` |
 //! | `input.rs`, `models.rs`, `protocols.rs`, `links.rs` | the section of that name |
+//! | `presets.rs` | nothing; lists links that have a name |
 //! | `sections.rs` | nothing; lists the tables and their keys |
 //! | `table.rs` | typed access to TOML that knows where everything stands |
 //! | `blame.rs` | nothing; finds the place of a key whose fault showed later |
@@ -20,6 +21,7 @@ mod error;
 mod input;
 mod links;
 mod models;
+mod presets;
 mod protocols;
 mod schema;
 mod search;
@@ -37,11 +39,12 @@ use serde::Serialize;
 use toml::de::DeTable;
 
 pub use blame::blame;
-pub use catalogue::{Catalogue, Family, KnownArch, KnownProtocol, Pool, Shortcut};
+pub use catalogue::{Catalogue, Family, KnownArch, KnownLinkModel, KnownProtocol, Pool, Shortcut};
 pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
-pub use links::Link;
+pub use links::{Link, Transport};
 pub use models::{Model, Network, Normalize, PoolChoice, Weights};
+pub use presets::{LINK_PRESETS, LinkPreset};
 pub use protocols::{At, Choice, Protocol, SlotChoice};
 pub use schema::schema;
 pub use search::{DataPath, SearchPath};

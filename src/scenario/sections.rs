@@ -71,7 +71,25 @@ pub(super) const SLOTS: Section = Section {
 /// A link.
 pub(super) const LINK: Section = Section {
     header: "[[link]]",
-    keys: &["name", "model", "rtt", "latency", "bandwidth", "up", "down", "packet_payload", "packet_overhead"],
+    keys: &[
+        "name",
+        "preset",
+        "model",
+        "rtt",
+        "latency",
+        "bandwidth",
+        "up",
+        "down",
+        "packet_payload",
+        "packet_overhead",
+        "jitter",
+        "initial_window",
+        "max_window",
+        "queue",
+        "idle_restart",
+        "warm",
+        "loss",
+    ],
 };
 /// What the speedup table compares.
 pub(super) const SPEEDUP: Section = Section { header: "[speedup]", keys: &["subject", "baselines"] };

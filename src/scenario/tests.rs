@@ -27,7 +27,10 @@ pub(super) fn catalogue() -> Catalogue {
         ]
         .map(|(id, pools, shortcuts, trained)| KnownArch { id, pools, shortcuts, trained })
         .to_vec(),
-        link_models: vec!["ideal", "token-bucket"],
+        link_models: vec![
+            KnownLinkModel { id: "ideal", transport: false },
+            KnownLinkModel { id: "tcp", transport: true },
+        ],
     }
 }
 
@@ -121,6 +124,8 @@ fn every_default() {
             down: BitRate::UNLIMITED,
             packet_payload: None,
             packet_overhead: Bytes(0),
+            jitter: Nanos(0),
+            transport: None,
         }],
         speedup: None,
         memory: MemoryBudget { in_flight: Bytes(64 << 20), material: Bytes(1 << 30) },
@@ -162,12 +167,19 @@ id = "gc"
 id = "gmw"
 [[link]]
 name = "adsl"
-model = "token-bucket"
+model = "tcp"
 latency = "7 ns"
 up = "1 Mbit/s"
 down = "16 Mbit/s"
 packet_payload = "1448 B"
 packet_overhead = "78 B"
+jitter = "2 ms"
+initial_window = 3
+max_window = "1 MiB"
+queue = "64 KB"
+idle_restart = false
+warm = true
+loss = 0.25
 [speedup]
 subject = "gc"
 baselines = ["p"]
@@ -196,10 +208,20 @@ material = "2 GB"
     assert_eq!(polynomial.precision_bits, 2);
     assert_eq!(scenario.protocols[1].choice.polynomial, None);
     let link = &scenario.links[0];
-    assert_eq!(link.model, "token-bucket");
+    assert_eq!(link.model, "tcp");
     assert_eq!(link.latency, Nanos(7), "one way as written");
     assert_eq!(link.up, BitRate(1_000_000));
     assert_eq!(link.down, BitRate(16_000_000));
+    assert_eq!(link.jitter, Nanos(2_000_000));
+    let transport = Transport {
+        initial_window: 3,
+        max_window: Bytes(1 << 20),
+        queue: Some(Bytes(64_000)),
+        idle_restart: false,
+        warm: true,
+        loss: 0.25,
+    };
+    assert_eq!(link.transport, Some(transport));
     assert_eq!(link.packet_payload, Some(Bytes(1_448)));
     assert_eq!(link.packet_overhead, Bytes(78));
     let speedup = scenario.speedup.expect("stated");
@@ -305,4 +327,30 @@ fn data_beside_the_scenario_is_found() {
     let scenario = scenario.unwrap_or_else(|error| panic!("{error}"));
     let network = &scenario.models[0].network;
     assert!(matches!(network, Network::Arch { weights: Weights::File(path), .. } if path.is_file()));
+}
+
+#[test]
+fn a_preset_gives_what_is_not_written() {
+    let link = |keys: &str| {
+        let text = format!(
+            "name = \"x\"\nmodel = [{{ arch = \"minionn\" }}]\nprotocol = [{{ id = \"gc\" }}]\nlink = [{{ name = \"l\", {keys} }}]"
+        );
+        good(&text).links[0].clone()
+    };
+    for preset in LINK_PRESETS {
+        let read = link(&format!("preset = \"{}\"", preset.id));
+        let Link { latency, up, down, jitter, .. } = read;
+        assert_eq!(
+            (latency, up, down, jitter),
+            (preset.latency, preset.up, preset.down, preset.jitter),
+            "{}",
+            preset.id
+        );
+        assert_eq!((read.model.as_str(), read.transport), ("ideal", None));
+    }
+    let read = link(r#"preset = "mobile-4g", model = "tcp", rtt = "80 ms", up = "1 Mbit/s""#);
+    assert_eq!((read.latency, read.up, read.down), (Nanos(40_000_000), BitRate(1_000_000), BitRate(40_000_000)));
+    assert_eq!(read.transport.map(|transport| transport.loss), Some(0.001));
+    let read = link(r#"preset = "satellite", bandwidth = "2 Mbit/s", jitter = "0 ms""#);
+    assert_eq!((read.up, read.down, read.jitter), (BitRate(2_000_000), BitRate(2_000_000), Nanos(0)));
 }

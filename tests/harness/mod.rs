@@ -7,18 +7,13 @@ use longhaul::link::{
 };
 use longhaul::protocol::activation::{ActivationSpec, Family, ProtocolEntry};
 use longhaul::protocol::{Cost, Dealer, Function, MaterialStore, PhaseCost, Polynomial, ProtocolError, Session};
-use longhaul::units::{BitRate, Bytes, Nanos};
+use longhaul::units::{BitRate, Nanos};
 
 pub const FRAC_BITS: u32 = 16;
 
 /// A link with free computing: 50 ms one way, 100 Mbit/s.
 pub fn wan() -> LinkConfig {
-    let direction = LinkParameters {
-        latency: Nanos(50_000_000),
-        rate: BitRate(100_000_000),
-        packet_payload: None,
-        packet_overhead: Bytes(0),
-    };
+    let direction = LinkParameters::new(Nanos(50_000_000), BitRate(100_000_000));
     LinkConfig {
         model: find_model("ideal").unwrap(),
         up: direction,

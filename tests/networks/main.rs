@@ -6,6 +6,7 @@ mod harness;
 
 mod batches;
 mod graphs;
+mod replay;
 
 use graphs::{conv, linear, max_pooling_network, small_residual_network};
 use harness::{chi_square_sigmas, wan};

@@ -19,6 +19,10 @@ struct Arch(String);
 #[derive(JsonSchema)]
 struct LinkModel(String);
 
+/// A link that has a name, see `longhaul list links`.
+#[derive(JsonSchema)]
+struct PresetName(String);
+
 /// A polynomial in place of ReLU.
 #[derive(JsonSchema)]
 struct PolynomialName(String);
@@ -401,15 +405,18 @@ enum TrainedWith {
 /// A link between client and server: a latency, and a rate for each direction.
 #[derive(JsonSchema)]
 #[schemars(deny_unknown_fields, extend(
-    "oneOf" = [{ "required": ["rtt"] }, { "required": ["latency"] }],
     "if" = { "required": ["bandwidth"] },
     "then" = { "properties": { "up": false, "down": false } },
-    "else" = { "required": ["up", "down"] },
+    "else" = { "anyOf": [{ "required": ["up", "down"] }, { "required": ["preset"] }] },
+    "not" = { "required": ["rtt", "latency"] },
+    "anyOf" = [{ "required": ["rtt"] }, { "required": ["latency"] }, { "required": ["preset"] }],
     "dependentRequired" = { "packet_overhead": ["packet_payload"] }
 ))]
 pub(super) struct LinkTable {
     /// What results call it; unique.
     name: Name,
+    /// Figures under a name, which the keys below replace one by one.
+    preset: Option<PresetName>,
     /// How messages are delayed.
     #[schemars(extend("default" = "ideal"))]
     model: Option<LinkModel>,
@@ -427,6 +434,25 @@ pub(super) struct LinkTable {
     packet_payload: Option<SizeAboveZero>,
     /// Bytes on the wire beyond a packet's payload.
     packet_overhead: Option<Size>,
+    /// Messages arrive up to this much later, in order all the same.
+    jitter: Option<Time>,
+    /// Segments that a fresh connection sends before the first acknowledgement.
+    #[schemars(range(min = 1, max = 1000), extend("default" = 10))]
+    initial_window: Option<u64>,
+    /// The most unacknowledged bytes.
+    #[schemars(extend("default" = "6 MiB"))]
+    max_window: Option<SizeAboveZero>,
+    /// Bytes that wait before the link; one more segment is lost. Without it there is no limit.
+    queue: Option<Size>,
+    /// Whether idleness closes the window.
+    #[schemars(extend("default" = true))]
+    idle_restart: Option<bool>,
+    /// Whether the connection knows the path when a phase begins.
+    #[schemars(extend("default" = false))]
+    warm: Option<bool>,
+    /// Probability that a segment is lost.
+    #[schemars(range(min = 0, max = 0.5), extend("default" = 0))]
+    loss: Option<f64>,
 }
 
 /// What the speedup table compares.

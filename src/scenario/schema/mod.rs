@@ -15,6 +15,8 @@ use schemars::transform::RecursiveTransform;
 use serde_json::{Value, json};
 
 use super::catalogue::{Catalogue, Family, Setting};
+use super::links::TRANSPORT_KEYS;
+use super::presets::LINK_PRESETS;
 use crate::protocol::Polynomial;
 use crate::protocol::ot::OtExtension;
 
@@ -30,10 +32,12 @@ pub fn schema(catalogue: &Catalogue) -> Value {
     };
     name("Protocol", catalogue.protocols.iter().map(|known| known.id).collect());
     name("Arch", catalogue.archs.iter().map(|known| known.id).collect());
-    name("LinkModel", catalogue.link_models.clone());
+    name("LinkModel", catalogue.link_models.iter().map(|known| known.id).collect());
+    name("PresetName", LINK_PRESETS.iter().map(|preset| preset.id).collect());
     name("PolynomialName", Polynomial::NAMED.iter().map(|known| known.name).collect());
     name("Ot", OtExtension::ALL.iter().map(|(word, _)| *word).collect());
     definitions["ModelTable"]["allOf"] = arch_rules(catalogue);
+    definitions["LinkTable"]["allOf"] = transport_rules(catalogue);
     for table in ["ProtocolTable", "SlotsTable"] {
         definitions[table]["allOf"] = protocol_rules(catalogue);
     }
@@ -82,6 +86,16 @@ fn arch_rules(catalogue: &Catalogue) -> Value {
             "then": { "properties": { "weights": { "not": { "const": "trained" } } } },
         },
     ])
+}
+
+/// Windows and losses are for models that have them.
+fn transport_rules(catalogue: &Catalogue) -> Value {
+    let with: Vec<_> = catalogue.link_models.iter().filter(|known| known.transport).map(|known| known.id).collect();
+    let refused: serde_json::Map<_, _> = TRANSPORT_KEYS.iter().map(|key| ((*key).to_owned(), json!(false))).collect();
+    json!([{
+        "if": { "properties": { "model": { "enum": with } }, "required": ["model"] },
+        "else": { "properties": refused },
+    }])
 }
 
 /// Polynomials are for their family, and a setting for the protocols that take it.

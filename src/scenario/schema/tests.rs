@@ -61,7 +61,7 @@ fn ids_come_from_the_catalogue() {
     let ids = |definition: &str| schema["$defs"][definition]["enum"].clone();
     assert_eq!(ids("Protocol"), json!(["fused", "espn", "gc", "gmw"]));
     assert_eq!(ids("Arch"), json!(["minionn", "resnet20", "resnet110", "vgg16"]));
-    assert_eq!(ids("LinkModel"), json!(["ideal", "token-bucket"]));
+    assert_eq!(ids("LinkModel"), json!(["ideal", "tcp"]));
     assert_eq!(ids("PolynomialName"), json!(["relu-d2", "relu-d4"]));
     assert_eq!(ids("Ot").as_array().map(Vec::len), Some(OtExtension::ALL.len()));
 }

@@ -36,8 +36,8 @@ fn the_line_and_a_caret_follow() {
          8 | rtt = \"100\"\n  \
            |       ^^^^^"
     );
-    let known = "known: name, model, rtt, latency, bandwidth, up, down, packet_payload, \
-                 packet_overhead";
+    let known = "known: name, preset, model, rtt, latency, bandwidth, up, down, packet_payload, packet_overhead, jitter, \
+                 initial_window, max_window, queue, idle_restart, warm, loss";
     assert_eq!(
         report("\nrtt", "\n\tseed = 1\nrtt"),
         format!(

@@ -270,12 +270,12 @@ fn links() {
         (
             "rtt =",
             "rrt =",
-            r#"8:1: key link[0].rrt: there is no such key in [[link]]; did you mean "rtt"? known: name, model, rtt, latency, bandwidth, up, down, packet_payload, packet_overhead"#,
+            r#"8:1: key link[0].rrt: there is no such key in [[link]]; did you mean "rtt"? known: name, preset, model, rtt, latency, bandwidth, up, down, packet_payload, packet_overhead, jitter, initial_window, max_window, queue, idle_restart, warm, loss"#,
         ),
         (
             "rtt =",
             "\tseed = 1\nrtt =",
-            r#"8:2: key link[0].seed: there is no such key in [[link]]; "seed" belongs at the top of the file; known: name, model, rtt, latency, bandwidth, up, down, packet_payload, packet_overhead"#,
+            r#"8:2: key link[0].seed: there is no such key in [[link]]; "seed" belongs at the top of the file; known: name, preset, model, rtt, latency, bandwidth, up, down, packet_payload, packet_overhead, jitter, initial_window, max_window, queue, idle_restart, warm, loss"#,
         ),
         (
             "rtt =",
@@ -290,7 +290,27 @@ fn links() {
         (
             "rtt =",
             "model = \"idael\"\nrtt =",
-            r#"8:9: key link[0].model: "idael" is unknown; did you mean "ideal"? known: ideal, token-bucket"#,
+            r#"8:9: key link[0].model: "idael" is unknown; did you mean "ideal"? known: ideal, tcp"#,
+        ),
+        (
+            "rtt =",
+            "loss = 0.1\nrtt =",
+            r#"8:8: key link[0].loss: has no meaning for model "ideal"; remove it, or add model = "tcp""#,
+        ),
+        (
+            "rtt =",
+            "model = \"tcp\"\nloss = 0.6\nrtt =",
+            "9:8: key link[0].loss: 0.6 is out of range; write a probability from 0 to 0.5: 0.001",
+        ),
+        (
+            "rtt =",
+            "model = \"tcp\"\nmax_window = \"0 B\"\nrtt =",
+            r#"9:14: key link[0].max_window: no segment fits; write for example "6 MiB""#,
+        ),
+        (
+            "rtt =",
+            "preset = \"satelite\"\nrtt =",
+            r#"8:10: key link[0].preset: "satelite" is unknown; did you mean "satellite"? known: lan, metro, continental, intercontinental, mobile-4g, satellite, paper-lan, paper-50ms, paper-100ms, cheetah-lan, cheetah-wan, coinn-lan, coinn-wan"#,
         ),
         (
             r#""wan""#,
