@@ -23,7 +23,7 @@ use longhaul::protocol::activation::{
 };
 use longhaul::protocol::{Cost, Dealer, Function, MaterialStore, PhaseCost, Polynomial, ProtocolError, Session};
 use longhaul::ring;
-use longhaul::units::{BitRate, Bytes, Nanos};
+use longhaul::units::{BitRate, Nanos};
 
 static ENTRY: ProtocolEntry = ProtocolEntry {
     id: "square",
@@ -171,12 +171,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let server_share: Vec<u64> = x.iter().zip(&client_share).map(|(x, c)| encoded(x).wrapping_sub(*c)).collect();
 
     // 100 ms there and back, 100 Mbit/s each way. Only the link takes time here: a run repeats to the nanosecond.
-    let direction = LinkParameters {
-        latency: Nanos(50_000_000),
-        rate: BitRate(100_000_000),
-        packet_payload: None,
-        packet_overhead: Bytes(0),
-    };
+    let direction = LinkParameters::new(Nanos(50_000_000), BitRate(100_000_000));
     let link = LinkConfig {
         model: find_model("ideal").expect("registered"),
         up: direction,

@@ -270,9 +270,12 @@ type Network<'a> = (&'a Graph, &'a [Function], &'a [f64]);
 /// What the plaintext networks of one model say about its images, each evaluated once.
 struct Plaintext {
     options: AccuracyOptions,
-    /// By network (functions, ranges, whose graph): outcomes of the first images.
-    known: Vec<((*const Graph, Vec<Function>, Vec<f64>), Vec<Outcome>)>,
+    /// By network: outcomes of the first images.
+    known: Vec<(NetworkKey, Vec<Outcome>)>,
 }
+
+/// A [`Network`] to be found again: whose graph, functions, ranges.
+type NetworkKey = (*const Graph, Vec<Function>, Vec<f64>);
 
 /// What one of them says about one image.
 #[derive(Clone, Default)]
