@@ -5,7 +5,7 @@ use anyhow::{Context, anyhow};
 use longhaul::check::{self, Options, Report, Results, Verdict};
 use longhaul::report::{LayerRecord, MessageRecord, Record, RunRecord, SpeedupRecord, SummaryRecord};
 use longhaul::report::{read_manifest, read_records, read_runs, summarize};
-use longhaul::run::Selection;
+use longhaul::run::{RunOptions, Selection};
 use serde::Serialize;
 use std::fs;
 use std::io::Write;
@@ -119,7 +119,7 @@ fn run_and_check(args: &Args, baseline: &Results, options: &Options) -> Result<(
         None => tempfile::Builder::new().prefix("longhaul-check-").tempdir().context("a temporary folder")?.keep(),
     };
     let compare = |folder: &Path| -> Result<Report, Failure> {
-        run::execute(&loaded, &Selection::default(), folder, false)?;
+        run::execute(&loaded, &Selection::default(), folder, RunOptions::default())?;
         Ok(check::check(baseline, &read(folder)?, options))
     };
     let mut report = compare(&out)?;

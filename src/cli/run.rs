@@ -7,7 +7,7 @@ use longhaul::report::{
     Host, LayerRecord, Manifest, Record, ResultsDir, SpeedupRecord, SummaryRecord, profile, read_manifest,
     read_records, table,
 };
-use longhaul::run::{self, Filter, Outcome, RunError, Selection, Shard, cpu_features};
+use longhaul::run::{self, Filter, Outcome, RunError, RunOptions, Selection, Shard, cpu_features};
 use longhaul::scenario::Scenario;
 use serde_json::Value;
 use std::io::Write;
@@ -51,6 +51,10 @@ pub struct Args {
     /// Write histograms of the online times, whole and per layer, as histograms/*.hgrm (HdrHistogram's format)
     #[arg(long)]
     hgrm: bool,
+    /// Write what the parties did in the run with the median online time of each cell, as traces/*.trace, for `longhaul replay`
+    /// and `longhaul sweep`
+    #[arg(long)]
+    trace: bool,
 }
 
 /// Which part of the work is this process's.
@@ -101,7 +105,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         let units = selection.units(scenario).len();
         let _ = writeln!(std::io::stderr(), "shard {shard}: {units} of the pairs of model and link");
     }
-    let outcome = execute(&loaded, &selection, &out, args.resume)?;
+    let outcome = execute(&loaded, &selection, &out, RunOptions { resume: args.resume, trace: args.trace })?;
     if args.hgrm {
         histograms::write(&out.join("histograms"), &outcome.times)?;
     }
@@ -115,7 +119,7 @@ pub(super) fn execute(
     loaded: &source::Loaded,
     selection: &Selection,
     out: &Path,
-    resume: bool,
+    options: RunOptions,
 ) -> Result<Outcome, Failure> {
     let scenario = &loaded.scenario;
     let mut manifest = manifest(scenario)?;
@@ -123,9 +127,9 @@ pub(super) fn execute(
     let mut rows = 0;
     let ended = with_ctrl_c("what was measured is kept", |cancel| {
         let prepared = run::prepare(scenario, selection, cancel)?;
-        let mut results = if resume { ResultsDir::resume(out)? } else { ResultsDir::create(out)? };
+        let mut results = if options.resume { ResultsDir::resume(out)? } else { ResultsDir::create(out)? };
         results.keep_scenario(&*loaded.text);
-        let ended = run::run(&prepared, &mut results, &mut manifest, resume, &mut progress, cancel);
+        let ended = run::run(&prepared, &mut results, &mut manifest, options, &mut progress, cancel);
         rows = results.runs().len();
         ended
     });
@@ -231,8 +235,22 @@ fn print(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
 
 /// The rows for JSON: cells that CSV writes as digits are numbers, those it leaves empty are null.
 pub(super) fn rows<R: Record>(records: &[R]) -> anyhow::Result<Value> {
-    const NAMES: [&str; 11] =
-        ["scenario", "model", "protocol", "link", "subject", "baseline", "name", "kind", "phase", "from", "to"];
+    const NAMES: [&str; 14] = [
+        "scenario",
+        "model",
+        "protocol",
+        "link",
+        "link_model",
+        "subject",
+        "baseline",
+        "faster_below",
+        "faster_above",
+        "name",
+        "kind",
+        "phase",
+        "from",
+        "to",
+    ];
     let mut rows = serde_json::to_value(records)?;
     let cells = rows.as_array_mut().into_iter().flatten();
     let cells = cells.filter_map(Value::as_object_mut).flatten();

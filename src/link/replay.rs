@@ -83,6 +83,8 @@ struct PhaseSchedule {
     rounds: u32,
     /// By [`direction_index`].
     bytes: [u64; 9],
+    /// What each party computed since its last operation.
+    pending: [u64; 3],
 }
 
 /// An execution in an order in which it can be timed, phase by phase.
@@ -124,6 +126,7 @@ impl Schedule {
                 break;
             }
         }
+        schedule.phases.iter_mut().for_each(PhaseSchedule::finish);
         for party in Party::ALL {
             if let Some(&Event { phase, act: Act::Receive { from }, .. }) =
                 events[party.index()].get(next[party.index()])
@@ -208,38 +211,39 @@ impl PhaseSchedule {
         under_way: &mut UnderWay,
     ) -> Result<bool, ScheduleError> {
         let under_way = &mut under_way[event.phase.index()];
-        let mut operation = Operation {
-            compute: event.compute.0,
-            bytes: 0,
-            message: 0,
-            party: party.index() as u8,
-            act: Kind::Compute,
-        };
-        match event.act {
-            Act::Leave => {}
+        let (message, bytes, act) = match event.act {
+            Act::Leave => {
+                self.pending[party.index()] += event.compute.0;
+                return Ok(true);
+            }
             Act::Send { to, bytes } => {
-                let direction = direction_index(party, to);
-                operation = Operation {
-                    bytes,
-                    message: self.messages,
-                    act: Kind::Send { direction: direction as u8 },
-                    ..operation
-                };
-                under_way[direction].push_back((self.messages, *depth + 1));
-                self.messages = self.messages.checked_add(1).ok_or(ScheduleError::TooMany)?;
+                let (direction, message) = (direction_index(party, to), self.messages);
+                under_way[direction].push_back((message, *depth + 1));
+                self.messages = message.checked_add(1).ok_or(ScheduleError::TooMany)?;
                 self.rounds = self.rounds.max(*depth + 1);
                 self.bytes[direction] += bytes;
+                (message, bytes, Kind::Send { direction: direction as u8 })
             }
             Act::Receive { from } => {
                 let Some((message, sent_depth)) = under_way[direction_index(from, party)].pop_front() else {
                     return Ok(false);
                 };
-                operation = Operation { message, act: Kind::Receive, ..operation };
                 *depth = (*depth).max(sent_depth);
+                (message, 0, Kind::Receive)
             }
-        }
-        self.operations.push(operation);
+        };
+        let compute = std::mem::take(&mut self.pending[party.index()]) + event.compute.0;
+        self.operations.push(Operation { compute, bytes, message, party: party.index() as u8, act });
         Ok(true)
+    }
+
+    /// After the last event: what is computed after a party's last message.
+    fn finish(&mut self) {
+        for party in Party::ALL {
+            let compute = std::mem::take(&mut self.pending[party.index()]);
+            let party = party.index() as u8;
+            self.operations.push(Operation { compute, bytes: 0, message: 0, party, act: Kind::Compute });
+        }
     }
 }
 

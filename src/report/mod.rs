@@ -18,6 +18,7 @@ mod human;
 mod manifest;
 mod merge;
 mod oddities;
+mod plane;
 mod profile;
 mod record;
 mod statistics;
@@ -33,10 +34,11 @@ pub use human::{bytes as human_bytes, time as human_time};
 pub use manifest::{Host, Manifest, SCHEMA_VERSION, ShardRecord, peak_rss_bytes};
 pub use merge::{MergeError, Merged, Part, merge, read_parts};
 pub use oddities::oddities;
+pub use plane::{Plane, break_even, plane_svg};
 pub use profile::profile;
 pub use record::{
-    AccuracyRecord, CellKey, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord, SpeedupRecord,
-    SummaryRecord,
+    AccuracyRecord, BreakEvenRecord, CellKey, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord,
+    SpeedupRecord, SummaryRecord, SweepRecord,
 };
 pub use statistics::{
     Calibrated, CalibratedRatio, Interval, Latencies, PairedRatio, RunId, calibrated_ratio, lower_quartile,

@@ -128,6 +128,57 @@ record! {
 }
 
 record! {
+    /// A row of `sweep.csv`: one recorded execution, timed anew at one point of a grid of links.
+    SweepRecord in "sweep.csv" {
+        /// Model name.
+        model: String,
+        /// Protocol name.
+        protocol: String,
+        /// Link model.
+        link_model: String,
+        /// Round-trip time of the link.
+        #[serde(with = "encoding::seconds")]
+        rtt_s: Nanos,
+        /// Rate of each direction, Mbit/s.
+        #[serde(with = "encoding::float")]
+        mbit: f64,
+        /// Until the client has its logits.
+        #[serde(with = "encoding::seconds")]
+        online_s: Nanos,
+        /// The same, were computing free.
+        #[serde(with = "encoding::seconds")]
+        online_floor_s: Nanos,
+        /// What must be done before, for each query.
+        #[serde(with = "encoding::seconds")]
+        offline_s: Nanos,
+    }
+}
+
+record! {
+    /// A row of `break-even.csv`: where, at one round-trip time, the subject stops being the faster one.
+    BreakEvenRecord in "break-even.csv" {
+        /// Model name.
+        model: String,
+        /// The protocol that is asked about.
+        subject: String,
+        /// The protocol it is compared with.
+        baseline: String,
+        /// Link model.
+        link_model: String,
+        /// Round-trip time of the link.
+        #[serde(with = "encoding::seconds")]
+        rtt_s: Nanos,
+        /// Where both take the same time, Mbit/s, between two points of the grid; empty if one of them wins at every bandwidth.
+        #[serde(with = "encoding::optional_float")]
+        break_even_mbit: Option<f64>,
+        /// Which of the two is faster at the lowest bandwidth.
+        faster_below: String,
+        /// Which of the two is faster at the highest bandwidth.
+        faster_above: String,
+    }
+}
+
+record! {
     /// A row of `predictions.csv`: one image under one protocol.
     PredictionRecord in "predictions.csv" {
         /// Model name.

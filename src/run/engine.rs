@@ -8,17 +8,19 @@ use super::links::link_config;
 use super::prepare::{Prepared, PreparedModel, PreparedProtocol, PreparedUnit};
 use super::records::{CellLayers, CellNames, CellTimes, joined, layer_figures, message_records, run_record};
 use super::reference::Reference;
+use super::traces::Traces;
 use super::{Measurement, RunError};
 use crate::crypto::Seed;
-use crate::link::Phase;
+use crate::link::{Phase, TraceHeader};
 use crate::nn::data::Image;
-use crate::nn::secure::{Audit, Query, infer};
+use crate::nn::secure::{Audit, Inference, Query, infer};
 use crate::protocol::Function;
 use crate::report::{
     Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, ShardRecord, SpeedupRecord, SummaryRecord,
     first_difference, oddities, read_manifest, relative_half_width, speedups, summarize,
 };
 use crate::scenario::{Clock, Compute, Link, Repetitions, Scenario};
+use crate::units::Nanos;
 use std::collections::HashSet;
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
@@ -65,7 +67,16 @@ pub struct Outcome {
     pub times: Vec<CellTimes>,
 }
 
-/// Runs a scenario and writes its results; with `resume` goes on where the journal in the folder ends.
+/// What is wanted besides the results.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RunOptions {
+    /// Go on where the journal in the folder ends.
+    pub resume: bool,
+    /// Keep the trace of each cell's typical run.
+    pub trace: bool,
+}
+
+/// Runs a scenario and writes its results.
 ///
 /// # Errors
 /// The first failure; rows measured before it are on disk. Without any, the folder is as it was.
@@ -73,13 +84,14 @@ pub fn run(
     prepared: &Prepared<'_>,
     results: &mut ResultsDir,
     manifest: &mut Manifest,
-    resume: bool,
+    options: RunOptions,
     observer: &mut dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     let Prepared { scenario, selection, models } = prepared;
     manifest.selection = (!selection.is_whole()).then(|| selection.to_string());
     manifest.shard = selection.shard.map(|shard| ShardRecord { index: shard.index + 1, count: shard.count });
+    let traces = options.trace.then(|| Traces::new(results.path(), options.resume));
     let mut engine = Engine {
         scenario,
         header: Header::new(scenario.digest(), selection.to_string()),
@@ -97,9 +109,10 @@ pub fn run(
         references: Vec::new(),
         doubted: HashSet::new(),
         calibration: Calibration::default(),
+        traces,
     };
     engine.plan(models);
-    if resume {
+    if options.resume {
         engine.resume()?;
     }
     engine.observer.planned(engine.forecast.executions() + engine.made.len() as u64, engine.made.len() as u64);
@@ -130,6 +143,7 @@ struct Engine<'a> {
     /// Cells of which the user has been told that a run went wrong.
     doubted: HashSet<usize>,
     calibration: Calibration,
+    traces: Option<Traces>,
 }
 
 impl<'a> Engine<'a> {
@@ -228,6 +242,12 @@ impl<'a> Engine<'a> {
                         self.execute(run)?;
                     }
                 }
+            }
+        }
+        if let Some(traces) = &mut self.traces {
+            for cell in cells {
+                let CellNames { model, protocol, link, .. } = self.layers[cell].names();
+                traces.write(cell, &format!("{model}.{protocol}.{link}"))?;
             }
         }
         Ok(())
@@ -382,6 +402,9 @@ impl<'a> Engine<'a> {
                 },
             };
             self.write_down(&execution)?;
+            if image == 0 {
+                self.trace(&run, repetition, execution.row.online_s, &inference);
+            }
             self.keep(cell, execution);
         }
         self.observer.finished();
@@ -390,6 +413,24 @@ impl<'a> Engine<'a> {
             self.flush()?;
         }
         Ok(())
+    }
+
+    fn trace(&mut self, run: &Run, repetition: u32, online: Nanos, inference: &Inference) {
+        let Some(traces) = &mut self.traces else { return };
+        let CellNames { model, protocol, link, .. } = self.layers[run.cell].names().clone();
+        let header = TraceHeader {
+            longhaul: env!("CARGO_PKG_VERSION").to_owned(),
+            scenario: self.scenario.name.clone(),
+            scenario_digest: self.scenario.digest().to_owned(),
+            model,
+            protocol,
+            link,
+            repetition,
+            image: run.image,
+            cpu: self.manifest.host.cpu_model.clone().unwrap_or_default(),
+            layers: Vec::new(),
+        };
+        traces.keep(run.cell, online, header, &run.prepared.plan, inference);
     }
 
     /// Into the journal. The first one ends what an earlier run left in the folder.

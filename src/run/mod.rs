@@ -17,10 +17,12 @@ mod reference;
 mod rehearse;
 mod selection;
 mod shard;
+mod sweep;
+mod traces;
 
 pub use accuracy::{AccuracyOptions, accuracy};
 pub use catalogue::{catalogue, cpu_features};
-pub use engine::{Observer, Outcome, Stage, run};
+pub use engine::{Observer, Outcome, RunOptions, Stage, run};
 pub use error::RunError;
 pub use journal::unfinished;
 pub use layers::{LayerCost, layer_costs};
@@ -32,3 +34,4 @@ pub use records::CellTimes;
 pub use rehearse::Rehearsal;
 pub use selection::{Filter, Selection, Unit};
 pub use shard::Shard;
+pub use sweep::{Condition, ConditionTimes, SweepOptions, sweep};

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::ops::Range;
+
 use std::path::{Path, PathBuf};
+use toml::Spanned;
+use toml::de::DeTable;
 
 /// The first fault found in a scenario file.
 ///
@@ -68,7 +71,15 @@ pub(super) struct Source<'a> {
     pub text: &'a str,
 }
 
-impl Source<'_> {
+impl<'a> Source<'a> {
+    /// The text as TOML.
+    pub fn document(&self) -> Result<Spanned<DeTable<'a>>, ScenarioError> {
+        DeTable::parse(self.text).map_err(|error| {
+            let span = error.span().unwrap_or(0..0);
+            self.error(span, "", format!("not valid TOML: {}", error.message()), "")
+        })
+    }
+
     /// A fault at the bytes `span`.
     pub fn error(
         &self,

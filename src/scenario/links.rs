@@ -1,9 +1,11 @@
 //! `[[link]]`: the links the parties talk over.
 
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::catalogue::{Catalogue, KnownLinkModel};
-use super::error::ScenarioError;
+use super::error::{ScenarioError, Source};
 use super::presets::{LINK_PRESETS, LinkPreset};
 use super::sections::LINK;
 use super::table::{Names, Table};
@@ -85,6 +87,27 @@ pub(super) fn read(top: &Table<'_>, catalogue: &Catalogue) -> Result<Vec<Link>, 
     };
     let tables = top.entries("link", &LINK)?;
     tables.iter().map(&mut link).collect()
+}
+
+/// A link in one line: the keys of `[[link]]` without quotes, `rtt=100 ms, bandwidth=100 Mbit/s, model=tcp`; a word alone is a
+/// preset: `satellite, model=tcp`. Its name is the line.
+///
+/// # Errors
+/// As for a scenario; places are those in the `[[link]]` that the line stands for, which the error shows.
+pub fn parse_link(line: &str, catalogue: &Catalogue) -> Result<Link, ScenarioError> {
+    let mut text = String::from("[[link]]\nname = \"link\"\n");
+    for item in line.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let (key, value) = item.split_once('=').map_or(("preset", item), |(key, value)| (key.trim(), value.trim()));
+        let is_bare = value.parse::<f64>().is_ok() || value.parse::<bool>().is_ok();
+        let value = if is_bare { value.to_owned() } else { format!("{:?}", value.trim_matches('"')) };
+        text.push_str(&format!("{key} = {value}\n"));
+    }
+    let source = Source { file: Path::new("link"), text: &text };
+    let document = source.document()?;
+    let links = read(&Table::document(source, &document)?, catalogue)?;
+    let mut links = links.into_iter();
+    let link = links.next().expect("the text has one");
+    Ok(Link { name: line.trim().to_owned(), ..link })
 }
 
 fn preset(table: &Table<'_>) -> Result<Option<&'static LinkPreset>, ScenarioError> {

@@ -36,13 +36,12 @@ use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
-use toml::de::DeTable;
 
 pub use blame::blame;
 pub use catalogue::{Catalogue, Family, KnownArch, KnownLinkModel, KnownProtocol, Pool, Shortcut};
 pub use error::ScenarioError;
 pub use input::{ImageSource, Input, Split};
-pub use links::{Link, Transport};
+pub use links::{Link, Transport, parse_link};
 pub use models::{Model, Network, Normalize, PoolChoice, Weights};
 pub use presets::{LINK_PRESETS, LinkPreset};
 pub use protocols::{At, Choice, Protocol, SlotChoice};
@@ -128,10 +127,7 @@ pub fn read(path: &Path) -> Result<String, ScenarioError> {
 /// As [`load`].
 pub fn parse(text: &str, file: &Path, search: &SearchPath, catalogue: &Catalogue) -> Result<Scenario, ScenarioError> {
     let source = Source { file, text };
-    let document = DeTable::parse(text).map_err(|error| {
-        let span = error.span().unwrap_or(0..0);
-        source.error(span, "", format!("not valid TOML: {}", error.message()), "")
-    })?;
+    let document = source.document()?;
     let top = Table::document(source, &document)?;
     let settings = settings::read(&top)?;
     let input = input::read(&top, file, search)?;
