@@ -1,7 +1,8 @@
 //! The documentation says what is there: columns, keys, files.
 
 use longhaul::report::{
-    AccuracyRecord, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord, SpeedupRecord, SummaryRecord,
+    AccuracyRecord, BreakEvenRecord, LayerRecord, MessageRecord, PredictionRecord, Record, RunRecord, SpeedupRecord,
+    SummaryRecord, SweepRecord,
 };
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,8 @@ fn every_column_is_documented_in_order() {
     check::<MessageRecord>();
     check::<AccuracyRecord>();
     check::<PredictionRecord>();
+    check::<SweepRecord>();
+    check::<BreakEvenRecord>();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 /// Draw the accuracy and loss of training runs by epoch
 #[derive(clap::Args)]
 #[command(
-    after_help = "Example:\n  longhaul curves results/pillar/polynomial results/pillar/relu --out curves.svg\n\nEvery folder is the output of a `longhaul train`, finished or not; the legend calls it by its name."
+    after_help = "Examples:\n  longhaul curves results/pillar/polynomial results/pillar/relu --out curves.svg\n  longhaul curves results/relu --title 'ResNet-20, ReLU'\n\nEvery folder is the output of a `longhaul train`, finished or not; the legend calls it by its name."
 )]
 pub struct Args {
     /// Output folders of `longhaul train`

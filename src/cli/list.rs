@@ -7,11 +7,16 @@ use longhaul::nn::arch::{self, Architecture, Options, Pool, Shortcut};
 use longhaul::nn::weights::Zeros;
 use longhaul::protocol::activation::{ActivationSpec, Family, PROTOCOLS, ProtocolEntry};
 use longhaul::protocol::{Function, Polynomial};
+use longhaul::report::plain_table;
+use longhaul::scenario::{LINK_PRESETS, LinkPreset};
+use longhaul::units::Nanos;
 use serde::Serialize;
 
-/// List the protocols or the models that a scenario can name
+/// List the protocols, the models or the links that a scenario can name
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json")]
+#[command(
+    after_help = "Examples:\n  longhaul list protocols\n  longhaul list models --format json\n  longhaul list links"
+)]
 pub struct Args {
     /// What to list
     #[arg(value_enum)]
@@ -27,6 +32,19 @@ enum What {
     Protocols,
     /// Built-in architectures: `[[model]] arch = "..."`
     Models,
+    /// Links that have a name: `[[link]] preset = "..."`
+    Links,
+}
+
+#[derive(Serialize)]
+struct LinkRow {
+    id: &'static str,
+    rtt: String,
+    up: String,
+    down: String,
+    jitter: String,
+    loss: f64,
+    summary: &'static str,
 }
 
 #[derive(Serialize)]
@@ -62,6 +80,8 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         (What::Protocols, Format::Table) => protocol_table(),
         (What::Models, Format::Json) => serde_json::to_string_pretty(&models()?)?,
         (What::Models, Format::Table) => model_table()?,
+        (What::Links, Format::Json) => serde_json::to_string_pretty(&links())?,
+        (What::Links, Format::Table) => link_table(),
     };
     Ok(super::print(&text)?)
 }
@@ -103,6 +123,28 @@ fn protocol_row(entry: &'static ProtocolEntry) -> ProtocolRow {
         summary: entry.summary,
         source: entry.source,
     }
+}
+
+fn links() -> Vec<LinkRow> {
+    let row = |preset: &LinkPreset| LinkRow {
+        id: preset.id,
+        rtt: Nanos(2 * preset.latency.0).to_string(),
+        up: preset.up.to_string(),
+        down: preset.down.to_string(),
+        jitter: preset.jitter.to_string(),
+        loss: preset.loss,
+        summary: preset.summary,
+    };
+    LINK_PRESETS.iter().map(row).collect()
+}
+
+fn link_table() -> String {
+    let mut table = plain_table(["preset", "rtt", "up", "down", "jitter", "loss", "what"]);
+    for LinkRow { id, rtt, up, down, jitter, loss, summary } in links() {
+        table.add_row([id, &rtt, &up, &down, &jitter, &loss.to_string(), summary]);
+    }
+    let models = longhaul::link::models().iter().map(|model| format!("model = {:?}: {}", model.id, model.summary));
+    format!("{}\n\n{}", table.trim_fmt(), models.collect::<Vec<_>>().join("\n"))
 }
 
 fn models() -> anyhow::Result<Vec<ModelRow>> {

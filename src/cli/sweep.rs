@@ -17,7 +17,7 @@ use std::time::Instant;
 /// Time recorded executions over a grid of latencies and bandwidths, and draw where which protocol wins
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul run --trace\n  longhaul sweep results/quickstart/traces/*.wan.trace\n  longhaul sweep results/quickstart/traces/*.wan.trace --rtt-ms 1,10,50,100 --mbit 10,100,1000 --model ideal,tcp\n  longhaul sweep A.trace B.trace --subject fused --total --tcp warm=true\n\nOne trace for each model and protocol. Writes sweep.csv, break-even.csv and a heat map for each pair of protocols to the output\nfolder: blue where the subject is faster, the black line where both take the same time."
+    after_help = "Examples:\n  longhaul run --trace\n  longhaul sweep results/quickstart/traces/*.wan.trace\n  longhaul sweep results/quickstart/traces/*.wan.trace --rtt-ms 1,10,50,100 --mbit 10,100,1000 --model ideal,tcp\n  longhaul sweep A.trace B.trace --subject fused --total --tcp warm=true\n\nOne trace for each model and protocol. Writes sweep.csv, break-even.csv and a heat map for each pair of protocols to the output\nfolder: blue where the subject is faster, the black line where both take the same time. With several link models also what\neach does to a protocol, against the first."
 )]
 pub struct Args {
     /// Traces that `longhaul run --trace` wrote
@@ -103,6 +103,19 @@ impl Axes {
         };
         models.iter().flat_map(|model| points(*model)).map(condition).collect()
     }
+
+    /// The part of a sweep's times that belongs to its `index`th link model.
+    fn of_model<'t>(&self, times: &'t [ConditionTimes], index: usize) -> &'t [ConditionTimes] {
+        let points = self.rtt_ms.len() * self.mbit.len();
+        &times[index * points..(index + 1) * points]
+    }
+
+    /// Baseline / subject, by round-trip time, then bandwidth.
+    fn ratios(&self, subject: &[ConditionTimes], baseline: &[ConditionTimes], total: bool) -> Vec<Vec<f64>> {
+        let ratio = |(mine, theirs)| time(theirs, total) / time(mine, total);
+        let ratios: Vec<f64> = subject.iter().zip(baseline).map(ratio).collect();
+        ratios.chunks(self.mbit.len()).map(<[f64]>::to_vec).collect()
+    }
 }
 
 /// One trace's times over the grid.
@@ -139,17 +152,17 @@ pub fn main(args: &Args) -> Result<(), Failure> {
 
     let rows: Vec<SweepRecord> = swept.iter().flat_map(|swept| sweep_records(swept, &conditions)).collect();
     write_records(&args.out, &rows)?;
+    for swept in &swept {
+        draw_models(args, &axes, swept, &models)?;
+    }
     let mut lines = Vec::new();
     for theirs in swept.iter().filter(|swept| swept.protocol != subject) {
         let Some(mine) = swept.iter().find(|swept| swept.protocol == subject && swept.model == theirs.model) else {
             continue;
         };
         for (index, model) in models.iter().enumerate() {
-            let points = axes.rtt_ms.len() * axes.mbit.len();
-            let range = index * points..(index + 1) * points;
-            let ratio = |(mine, theirs): (&ConditionTimes, &ConditionTimes)| time(theirs, args) / time(mine, args);
-            let ratios: Vec<f64> = mine.times[range.clone()].iter().zip(&theirs.times[range]).map(ratio).collect();
-            let ratios: Vec<Vec<f64>> = ratios.chunks(axes.mbit.len()).map(<[f64]>::to_vec).collect();
+            let ratios =
+                axes.ratios(axes.of_model(&mine.times, index), axes.of_model(&theirs.times, index), args.total);
             draw(args, &axes, (mine, theirs, model), &ratios)?;
             lines.extend(break_even_records((mine, theirs, model), &axes, &ratios));
         }
@@ -163,9 +176,10 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     Ok(())
 }
 
-fn time(times: &ConditionTimes, args: &Args) -> f64 {
-    let offline = if args.total { times.offline.0 } else { 0 };
-    (times.online.0 + offline) as f64
+fn time(times: &ConditionTimes, total: bool) -> f64 {
+    let offline = if total { times.offline.0 } else { 0 };
+    // An execution without messages and computing takes no time; a ratio of nothing to nothing should be 1.
+    (times.online.0 + offline).max(1) as f64
 }
 
 /// Two traces of the same model and protocol would be two answers to one question.
@@ -215,13 +229,29 @@ fn sweep_records(swept: &Swept, conditions: &[Condition]) -> Vec<SweepRecord> {
 /// The subject's times, the baseline's, and over which link model.
 type Pair<'a> = (&'a Swept<'a>, &'a Swept<'a>, &'a ModelEntry);
 
+/// What each further link model does to a protocol, against the first.
+fn draw_models(args: &Args, axes: &Axes, swept: &Swept, models: &[&ModelEntry]) -> anyhow::Result<()> {
+    for (index, model) in models.iter().enumerate().skip(1) {
+        let (first, this) = (axes.of_model(&swept.times, 0), axes.of_model(&swept.times, index));
+        let ratios = axes.ratios(this, first, args.total);
+        let title = format!("{} under {}: {} against {}", swept.model, swept.protocol, model.id, models[0].id);
+        let name = format!("{}.{}.{}-{}.svg", swept.model, swept.protocol, model.id, models[0].id);
+        write_plane(args, axes, &title, &ratios, &name)?;
+    }
+    Ok(())
+}
+
+fn write_plane(args: &Args, axes: &Axes, title: &str, ratios: &[Vec<f64>], name: &str) -> anyhow::Result<()> {
+    let plane = Plane { title, rtt_ms: &axes.rtt_ms, mbit: &axes.mbit, ratios };
+    let svg = plane_svg(&plane).map_err(|problem| anyhow!(problem))?;
+    Ok(write_file(&args.out.join(name), svg.as_bytes())?)
+}
+
 fn draw(args: &Args, axes: &Axes, (mine, theirs, model): Pair, ratios: &[Vec<f64>]) -> anyhow::Result<()> {
     let what = if args.total { "offline and online" } else { "online" };
     let title = format!("{}, {what}, {} link: {} against {}", mine.model, model.id, mine.protocol, theirs.protocol);
-    let plane = Plane { title: &title, rtt_ms: &axes.rtt_ms, mbit: &axes.mbit, ratios };
-    let svg = plane_svg(&plane).map_err(|problem| anyhow!(problem))?;
     let name = format!("{}.{}.{}-{}.svg", mine.model, model.id, mine.protocol, theirs.protocol);
-    Ok(write_file(&args.out.join(name), svg.as_bytes())?)
+    write_plane(args, axes, &title, ratios, &name)
 }
 
 fn break_even_records((mine, theirs, model): Pair, axes: &Axes, ratios: &[Vec<f64>]) -> Vec<BreakEvenRecord> {
@@ -262,11 +292,13 @@ fn verdict(group: &[BreakEvenRecord]) -> String {
     let at = |line: &BreakEvenRecord| {
         let rtt = line.rtt_s.0 as f64 / 1e6;
         match line.break_even_mbit {
-            Some(mbit) => format!("{} below {mbit:.3} Mbit/s at {rtt} ms", line.faster_below),
-            None => format!("{} at {rtt} ms", line.faster_below),
+            Some(mbit) => format!("{} below {mbit:.0} Mbit/s at {rtt} ms", line.faster_below),
+            None => format!("{} at every bandwidth at {rtt} ms", line.faster_below),
         }
     };
     let middle = &group[group.len() / 2];
     let last = &group[group.len() - 1];
-    format!("{}; {}; {}", at(first), at(middle), at(last))
+    let mut parts = vec![at(first), at(middle), at(last)];
+    parts.dedup();
+    parts.join("; ")
 }

@@ -83,7 +83,7 @@ fn draw_scale(area: &Area<'_>, largest: f64) -> Result<(), Box<dyn std::error::E
         let ratio = (share * largest).exp();
         let text =
             if share < 0.0 { format!("{}x slower", short(1.0 / ratio)) } else { format!("{}x faster", short(ratio)) };
-        let text = if share == 0.0 { "equal".to_owned() } else { text };
+        let text = if share == 0.0 { "equal (line)".to_owned() } else { text };
         area.draw(&Text::new(text, (30, y(share) - 6), ("sans-serif", 13)))?;
     }
     Ok(())

@@ -10,6 +10,7 @@ mod fit;
 mod interrupt;
 mod long_work;
 mod merge;
+mod replay;
 mod report;
 mod results;
 mod weights;
@@ -110,6 +111,10 @@ fn every_help_has_an_example() {
         (vec!["explain", "--help"], "longhaul explain"),
         (vec!["fit", "--help"], "longhaul fit --function relu --degree 4"),
         (vec!["train", "--help"], "longhaul train resnet20 --data"),
+        (vec!["curves", "--help"], "longhaul curves results/pillar/polynomial"),
+        (vec!["accuracy", "--help"], "longhaul accuracy scenarios/pillar.toml"),
+        (vec!["replay", "--help"], "longhaul replay FILE --link"),
+        (vec!["sweep", "--help"], "longhaul sweep A.trace B.trace"),
         (vec!["inspect", "--help"], "longhaul inspect"),
         (vec!["init", "--help"], "longhaul init"),
         (vec!["schema", "--help"], "longhaul schema"),
