@@ -11,6 +11,7 @@
 pub mod check;
 pub mod crypto;
 pub mod link;
+pub mod net;
 pub mod nn;
 pub mod pillar;
 pub mod protocol;

@@ -8,6 +8,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("units", &[]),
     ("crypto", &["units"]),
     ("link", &["units"]),
+    ("net", &["units", "link"]),
     ("ring", &["units", "crypto"]),
     ("protocol", &["units", "crypto", "link", "ring"]),
     ("nn", &["units", "crypto", "link", "ring", "protocol"]),
@@ -15,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("scenario", &["units", "protocol", "nn"]),
     ("report", &["units"]),
     ("check", &["units", "report"]),
-    ("run", &["units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report"]),
+    ("run", &["units", "crypto", "link", "ring", "protocol", "nn", "scenario", "report", "net"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

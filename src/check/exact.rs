@@ -59,7 +59,7 @@ fn columns(run: &RunRecord) -> Vec<(&'static str, Class, Value)> {
         ("offline_floor_s", Class::Young, run.offline_floor_s.map_or(Value::Empty, Value::Time)),
         ("label", Class::Seeded, class(run.label)),
         ("prediction", Class::Seeded, class(run.prediction)),
-        ("reference_prediction", Class::Seeded, class(Some(run.reference_prediction))),
+        ("reference_prediction", Class::Seeded, class(run.reference_prediction)),
         ("overflowed_activations", Class::Seeded, Value::Count(run.overflowed_activations)),
         ("wrapped_activations", Class::YoungSeeded, count(run.wrapped_activations)),
         ("transcript_blake3", Class::Seeded, Value::Digest(run.transcript_blake3)),

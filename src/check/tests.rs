@@ -54,7 +54,7 @@ fn each_exact_column_is_compared() {
         ("offline_floor_s", |run| run.offline_floor_s = Some(Nanos(1))),
         ("label", |run| run.label = Some(3)),
         ("prediction", |run| run.prediction = None),
-        ("reference_prediction", |run| run.reference_prediction = 9),
+        ("reference_prediction", |run| run.reference_prediction = Some(9)),
         ("overflowed_activations", |run| run.overflowed_activations = 1),
         ("wrapped_activations", |run| run.wrapped_activations = Some(1)),
         ("transcript_blake3", |run| run.transcript_blake3 = blake3::hash(b"other")),

@@ -75,7 +75,7 @@ fn evaluate(args: &Args, loaded: &source::Loaded, out: &Path) -> Result<Vec<Accu
     manifest.selection = (!selection.is_whole()).then(|| selection.to_string());
     let mut progress = Progress::new();
     let ended = with_ctrl_c("what was evaluated is kept", |cancel| {
-        let prepared = run::prepare(scenario, &selection, cancel)?;
+        let prepared = run::prepare(scenario, &selection, run::Part::Whole, cancel)?;
         std::fs::create_dir_all(out)
             .map_err(|source| longhaul::report::ReportError::Folder { path: out.to_owned(), source })?;
         run::accuracy(&prepared, &options, out, &mut progress, cancel)

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 pub fn main(loaded: &Loaded, selection: &Selection, format: Format) -> Result<(), Failure> {
     let scenario = &loaded.scenario;
-    let prepared = run::prepare(scenario, selection, &CancellationToken::new());
+    let prepared = run::prepare(scenario, selection, run::Part::Whole, &CancellationToken::new());
     let cells = prepared.map_err(|error| Failure::bad_input(loaded.blame(error)))?.predict();
     let text = match format {
         Format::Json => serde_json::to_string_pretty(&cells)?,

@@ -72,7 +72,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     let loaded = source::load(file.as_deref(), args.data.as_deref()).map_err(Failure::bad_input)?;
     let selection = selection(&loaded.scenario, &args.cell).map_err(Failure::bad_input)?;
     let cancel = CancellationToken::new();
-    let prepared = run::prepare(&loaded.scenario, &selection, &cancel);
+    let prepared = run::prepare(&loaded.scenario, &selection, run::Part::Whole, &cancel);
     let prepared = prepared.map_err(|error| Failure::bad_input(loaded.blame(error)))?;
     let rehearsal = prepared.rehearse(&cancel)?;
     let results = folder.map_or_else(|| Path::new("results").join(&loaded.scenario.name), Path::to_owned);

@@ -5,20 +5,26 @@ mod allocator;
 mod check;
 mod completions;
 mod curves;
+mod dealer;
 mod dry_run;
 mod explain;
 mod fit;
 mod histograms;
 mod init;
 mod inspect;
+mod keys;
 mod list;
 mod man;
 mod merge;
+mod probe;
 mod progress;
+mod query;
 mod replay;
 mod report;
 mod run;
 mod schema;
+mod serve;
+mod service;
 mod source;
 mod sweep;
 mod train;
@@ -36,7 +42,7 @@ const BAD_INPUT: u8 = 2;
     name = "longhaul",
     version,
     about = "Measures real two-party private inference over an emulated wide-area link",
-    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul report results/quickstart --open     charts and tables, in the browser\n  longhaul init                                 a scenario of your own to start from\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n  longhaul sweep results/quickstart/traces/*    where on the plane of links which protocol wins\n  longhaul explain resnet20/gc/wan              what one cell does, and why it takes its time\n  longhaul check results/baseline               is it as fast, and byte for byte the same?\n  longhaul fit --function gelu --degree 6       the best polynomial with few bits\n  longhaul train resnet20 --data DIR            a network that lives with one\n  longhaul accuracy --data DIR                  what it gets right, in plaintext and in private\n\nExit status: 0 ok, 1 the run failed or was interrupted or check found a regression, 2 bad input."
+    after_help = "Examples:\n  longhaul run                                  the built-in quickstart\n  longhaul run scenarios/quickstart.toml        the same, from its file\n  longhaul report results/quickstart --open     charts and tables, in the browser\n  longhaul init                                 a scenario of your own to start from\n  longhaul list protocols                       what can be compared\n  longhaul inspect resnet50                     a network, and what each protocol will cost on it\n  longhaul sweep results/quickstart/traces/*    where on the plane of links which protocol wins\n  longhaul keys, serve, dealer, query, probe    the same between real machines\n  longhaul explain resnet20/gc/wan              what one cell does, and why it takes its time\n  longhaul check results/baseline               is it as fast, and byte for byte the same?\n  longhaul fit --function gelu --degree 6       the best polynomial with few bits\n  longhaul train resnet20 --data DIR            a network that lives with one\n  longhaul accuracy --data DIR                  what it gets right, in plaintext and in private\n\nExit status: 0 ok, 1 the run failed or was interrupted or check found a regression, 2 bad input."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -55,6 +61,11 @@ enum Command {
     Report(report::Args),
     Replay(replay::Args),
     Sweep(sweep::Args),
+    Keys(keys::Args),
+    Serve(serve::Args),
+    Dealer(dealer::Args),
+    Query(query::Args),
+    Probe(probe::Args),
     Fit(fit::Args),
     Train(Box<train::Args>),
     Curves(curves::Args),
@@ -106,6 +117,11 @@ pub fn main() -> ExitCode {
         Command::Report(args) => report::main(&args),
         Command::Replay(args) => replay::main(&args),
         Command::Sweep(args) => sweep::main(&args),
+        Command::Keys(args) => keys::main(&args),
+        Command::Serve(args) => serve::main(&args),
+        Command::Dealer(args) => dealer::main(&args),
+        Command::Query(args) => query::main(&args),
+        Command::Probe(args) => probe::main(&args),
         Command::Fit(args) => fit::main(&args),
         Command::Train(args) => train::main(&args),
         Command::Curves(args) => curves::main(&args),

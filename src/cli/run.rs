@@ -98,7 +98,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     }
     if args.resume && is_complete(scenario, &selection, &out) {
         let _ = writeln!(std::io::stderr(), "the run in {} is complete, nothing is left to do", out.display());
-        return Ok(print(args, &read_outcome(&out)?)?);
+        return Ok(print(args.format, args.profile, &read_outcome(&out)?)?);
     }
     warn_of_unfinished(args, &out);
     if let Some(shard) = shard {
@@ -109,7 +109,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     if args.hgrm {
         histograms::write(&out.join("histograms"), &outcome.times)?;
     }
-    print(args, &outcome)?;
+    print(args.format, args.profile, &outcome)?;
     let _ = writeln!(std::io::stderr(), "results in {}", out.display());
     Ok(())
 }
@@ -126,7 +126,7 @@ pub(super) fn execute(
     let mut progress = Progress::new();
     let mut rows = 0;
     let ended = with_ctrl_c("what was measured is kept", |cancel| {
-        let prepared = run::prepare(scenario, selection, cancel)?;
+        let prepared = run::prepare(scenario, selection, run::Part::Whole, cancel)?;
         let mut results = if options.resume { ResultsDir::resume(out)? } else { ResultsDir::create(out)? };
         results.keep_scenario(&*loaded.text);
         let ended = run::run(&prepared, &mut results, &mut manifest, options, &mut progress, cancel);
@@ -208,7 +208,7 @@ pub(super) fn with_ctrl_c<T: Send>(kept: &str, work: impl FnOnce(&CancellationTo
 }
 
 /// What stopped the run, and what it leaves behind.
-fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
+pub(super) fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
     let kept = match rows {
         0 => format!("nothing was measured, nothing was written to {}", out.display()),
         1 => format!("1 row was kept in {}", out.join("runs.csv").display()),
@@ -217,14 +217,14 @@ fn stopped(error: RunError, rows: usize, out: &Path) -> anyhow::Error {
     anyhow!("{error}; {kept}")
 }
 
-fn print(args: &Args, outcome: &Outcome) -> anyhow::Result<()> {
+pub(super) fn print(format: Format, with_profile: bool, outcome: &Outcome) -> anyhow::Result<()> {
     let Outcome { summaries, speedups, layers, .. } = outcome;
-    let text = match args.format {
-        Format::Table if args.profile => format!("{}\n{}", table(summaries, speedups), profile(layers)),
+    let text = match format {
+        Format::Table if with_profile => format!("{}\n{}", table(summaries, speedups), profile(layers)),
         Format::Table => table(summaries, speedups),
         Format::Json => {
             let mut json = serde_json::json!({ "summary": rows(summaries)?, "speedup": rows(speedups)? });
-            if args.profile {
+            if with_profile {
                 json["layers"] = rows(layers)?;
             }
             serde_json::to_string_pretty(&json)?

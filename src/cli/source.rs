@@ -17,8 +17,17 @@ pub struct Loaded {
 
 /// Reads `file`, or the built-in quickstart.
 pub fn load(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, ScenarioError> {
+    load_from(file, data, false)
+}
+
+/// The same for one party of several: files that are not here are another's.
+pub fn load_part(file: Option<&Path>, data: Option<&Path>) -> Result<Loaded, ScenarioError> {
+    load_from(file, data, true)
+}
+
+fn load_from(file: Option<&Path>, data: Option<&Path>, others: bool) -> Result<Loaded, ScenarioError> {
     let environment = std::env::var_os("LONGHAUL_DATA").map(PathBuf::from);
-    let search = SearchPath { data: data.map(Path::to_owned), environment };
+    let search = SearchPath { data: data.map(Path::to_owned), environment, others };
     let (text, file) = match file {
         Some(file) => (scenario::read(file)?, file.to_owned()),
         None => (QUICKSTART.to_string(), PathBuf::from("quickstart (built in)")),

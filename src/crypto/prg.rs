@@ -33,6 +33,16 @@ impl Seed {
         )
     }
 
+    /// A fresh seed from the operating system.
+    ///
+    /// # Panics
+    /// If the system has no randomness.
+    pub fn from_system() -> Seed {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the system has randomness");
+        Seed(bytes)
+    }
+
     /// An independent seed for `label`.
     pub fn derive(&self, label: &str) -> Seed {
         Seed(*blake3::keyed_hash(&self.0, label.as_bytes()).as_bytes())

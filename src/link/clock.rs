@@ -9,6 +9,8 @@ pub enum ClockMode {
     Virtual,
     /// Real time; a receiver really waits until its message arrives.
     Wall,
+    /// Real time over a real network: each party is a process of its own, and messages arrive when they do.
+    Real,
 }
 
 /// How computing between channel calls counts under the virtual clock.

@@ -1,18 +1,14 @@
 //! One party's end of every channel, with its clocks and its meter.
 
 use super::clock::Stopwatch;
-use super::fabric::{Fabric, Message};
 use super::ledger::{AccountTotals, Act, Event, Ledger, Mark, Sent};
 use super::run::LinkConfig;
+use super::transport::{Expected, Message, Transport};
 use super::{ClockMode, ComputeMode, CriticalPath, LinkError, LinkModel, Party, Phase};
 use crate::units::Nanos;
-use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// Longest lateness that is told apart.
-const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// A received message, kept when [`LinkConfig::capture`] is set.
 #[derive(Clone, Debug)]
@@ -51,7 +47,7 @@ struct Account {
 /// What a party's thread is given: blocking, first-in first-out (in each phase) `send` and `recv`, nothing else.
 pub struct Endpoint {
     me: Party,
-    fabric: Arc<Fabric>,
+    transport: Arc<dyn Transport>,
     mode: ClockMode,
     compute: ComputeMode,
     stopwatch: Stopwatch,
@@ -91,7 +87,7 @@ impl Direction {
 
 impl Endpoint {
     /// To be called on the party's own thread: waits for its first turn.
-    pub(super) fn start(me: Party, fabric: Arc<Fabric>, config: &LinkConfig) -> Result<Endpoint, LinkError> {
+    pub(super) fn start(me: Party, transport: Arc<dyn Transport>, config: &LinkConfig) -> Result<Endpoint, LinkError> {
         let directions = Phase::ALL
             .into_iter()
             .flat_map(|phase| Party::ALL.into_iter().filter(|to| *to != me).map(move |to| (phase, to)))
@@ -106,22 +102,10 @@ impl Endpoint {
                 ((phase, to), direction)
             })
             .collect();
-        fabric.start(me)?;
-        let lateness =
-            Histogram::new_with_max(HOUR_NS, 3).expect("an hour to three significant digits fits a histogram");
-        let ledger = Ledger {
-            sent: BTreeMap::new(),
-            messages: Vec::new(),
-            marks: Vec::new(),
-            events: Vec::new(),
-            accounts: Default::default(),
-            paths: Default::default(),
-            digests: BTreeMap::new(),
-            lateness,
-        };
+        transport.start(me)?;
         let mut endpoint = Endpoint {
             me,
-            fabric,
+            transport,
             mode: config.clock,
             compute: config.compute,
             stopwatch: Stopwatch::start(),
@@ -129,7 +113,7 @@ impl Endpoint {
             directions,
             phase: Phase::Setup,
             layer: 0,
-            ledger,
+            ledger: Ledger::default(),
             captured: config.capture.then(Vec::new),
             computed: Nanos(0),
             closed: false,
@@ -174,8 +158,8 @@ impl Endpoint {
     }
 
     fn open_phase(&mut self, phase: Phase) -> Result<(), LinkError> {
-        if self.mode == ClockMode::Wall && self.accounts[phase.index()].epoch.is_none() {
-            self.accounts[phase.index()].epoch = Some(self.fabric.barrier(self.me, phase)?);
+        if self.mode != ClockMode::Virtual && self.accounts[phase.index()].epoch.is_none() {
+            self.accounts[phase.index()].epoch = Some(self.transport.barrier(self.me, phase)?);
         }
         Ok(())
     }
@@ -192,13 +176,18 @@ impl Endpoint {
             self.directions.get_mut(&(self.phase, to)).expect("a party has a direction to every other party");
         let length = bytes.len() as u64;
         direction.digest.update(&length.to_le_bytes()).update(&bytes);
-        let arrives_at = direction.actual.arrival(account.totals.now, length);
+        // When a real network delivers is only known there.
+        let emulated = self.mode != ClockMode::Real;
+        let arrives_at = match emulated {
+            true => direction.actual.arrival(account.totals.now, length),
+            false => account.totals.now,
+        };
         let message = Message {
             phase: self.phase,
             depth: account.depth + 1,
             arrives_at,
-            path: direction.path(self.layer, account, arrives_at),
-            floor_arrives_at: direction.floor.arrival(account.totals.floor, length),
+            path: if emulated { direction.path(self.layer, account, arrives_at) } else { Arc::default() },
+            floor_arrives_at: if emulated { direction.floor.arrival(account.totals.floor, length) } else { Nanos(0) },
             bytes,
         };
         let traffic = self.ledger.sent.entry((self.phase, self.layer, to)).or_default();
@@ -214,7 +203,7 @@ impl Endpoint {
             sent_at: account.totals.now,
             arrives_at,
         });
-        self.fabric.send(self.me, to, message)?;
+        self.transport.send(self.me, to, message)?;
         self.stopwatch.resume();
         Ok(())
     }
@@ -226,17 +215,12 @@ impl Endpoint {
     pub fn recv(&mut self, from: Party, expected: usize) -> Result<Vec<u8>, LinkError> {
         self.charge();
         self.record(Act::Receive { from });
-        let message = self.fabric.recv(self.me, from, self.phase)?;
-        if message.bytes.len() != expected {
-            return Err(LinkError::WrongLength {
-                from,
-                phase: self.phase,
-                layer: self.layer,
-                expected,
-                actual: message.bytes.len(),
-            });
+        let expected = Expected { phase: self.phase, layer: self.layer, bytes: expected };
+        let message = self.transport.recv(self.me, from, expected)?;
+        match self.mode {
+            ClockMode::Virtual | ClockMode::Wall => self.arrive(&message)?,
+            ClockMode::Real => self.arrived(from, message.depth),
         }
-        self.arrive(&message)?;
         if let Some(captured) = &mut self.captured {
             captured.push(Captured { phase: self.phase, layer: self.layer, from, bytes: message.bytes.clone() });
         }
@@ -255,13 +239,24 @@ impl Endpoint {
             account.path.clone_from(&message.path);
         }
         if let Some(epoch) = account.epoch {
-            self.fabric.pause_until(epoch + Duration::from_nanos(message.arrives_at.0))?;
+            self.transport.pause_until(epoch + Duration::from_nanos(message.arrives_at.0))?;
             account.advance(self.me, self.layer, Nanos(epoch.elapsed().as_nanos() as u64));
             if was_waiting {
                 self.ledger.lateness.saturating_record(account.totals.now.0 - message.arrives_at.0);
             }
         }
         Ok(())
+    }
+
+    /// A message came over a real network: its receiver's clock shows when, and how long it had to wait.
+    fn arrived(&mut self, from: Party, depth: u32) {
+        let account = &mut self.accounts[self.phase.index()];
+        account.depth = account.depth.max(depth);
+        let epoch = account.epoch.expect("a phase on a real clock has a start");
+        let now = Nanos(epoch.elapsed().as_nanos() as u64);
+        account.path.waited(self.layer, Nanos(now.0 - account.totals.now.0));
+        account.totals.now = now;
+        self.ledger.received.entry((self.phase, from)).or_default().push(now);
     }
 
     /// Runs something that is no part of the party's work: the virtual clock does not see it.

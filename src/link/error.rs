@@ -53,6 +53,38 @@ pub enum LinkError {
         /// Bytes left over.
         bytes: u64,
     },
+    /// Nothing was heard of a peer on another machine.
+    #[error(
+        "nothing was heard from the {peer} for {seconds} s; is it still running, and the network up? (--timeout waits longer)"
+    )]
+    Silent {
+        /// Who.
+        peer: Party,
+        /// For how long.
+        seconds: u64,
+    },
+    /// A session on a real network took too long.
+    #[error("the session took longer than its limit of {seconds} s; allow more with --limit")]
+    TooLong {
+        /// The limit.
+        seconds: u64,
+    },
+    /// A connection to another machine failed.
+    #[error("the connection to the {peer} failed: {cause}")]
+    Connection {
+        /// To whom.
+        peer: Party,
+        /// The system's words.
+        cause: String,
+    },
+    /// A peer sent something that the protocol does not have here.
+    #[error("the {peer} sent what it must not: {what}")]
+    Malformed {
+        /// Who.
+        peer: Party,
+        /// What.
+        what: String,
+    },
     /// The user asked to stop.
     #[error("cancelled")]
     Cancelled,

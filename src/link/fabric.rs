@@ -11,26 +11,15 @@
 //! * **nothing hangs**: if everybody waits for a message, that is an error that says who waits for whom;
 //!   the first failure of any party wakes and stops all others.
 
-use super::{ClockMode, CriticalPath, LinkError, Party, Phase};
-use crate::units::Nanos;
+use super::transport::{Expected, Message, Transport};
+use super::{ClockMode, LinkError, Party, Phase};
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 use tokio_util::sync::CancellationToken;
 
 /// How often a blocked party looks whether the user has asked to stop.
 const CANCEL_POLL: Duration = Duration::from_millis(50);
-
-/// A message in flight.
-pub(super) struct Message {
-    pub bytes: Vec<u8>,
-    pub phase: Phase,
-    pub depth: u32,
-    pub arrives_at: Nanos,
-    /// What `arrives_at` is made of.
-    pub path: Arc<CriticalPath>,
-    pub floor_arrives_at: Nanos,
-}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Status {
@@ -73,12 +62,6 @@ impl Fabric {
         self.state.lock().expect("no code panics while holding the fabric's lock")
     }
 
-    /// Takes part: returns when it is `me`'s turn.
-    pub(super) fn start(&self, me: Party) -> Result<(), LinkError> {
-        let state = self.lock();
-        self.block(state, me, Status::Ready).map(drop)
-    }
-
     /// Leaves for good; whoever waits for `me` learns of it.
     pub(super) fn finish(&self, me: Party) {
         let mut state = self.lock();
@@ -110,61 +93,6 @@ impl Fabric {
             .map(|(from, to)| (from, to, &state.queues[from.index()][to.index()]))
             .find(|(_, _, queue)| !queue.messages.is_empty())
             .map(|(from, to, queue)| LinkError::Unread { from, to, bytes: queue.bytes })
-    }
-
-    pub(super) fn send(&self, me: Party, to: Party, message: Message) -> Result<(), LinkError> {
-        let mut state = self.lock();
-        self.check(&state)?;
-        let queue = &state.queues[me.index()][to.index()];
-        if !queue.messages.is_empty() && queue.bytes + message.bytes.len() as u64 > self.capacity {
-            state = self.block(state, me, Status::AwaitingRoom(to))?;
-        }
-        let queue = &mut state.queues[me.index()][to.index()];
-        queue.bytes += message.bytes.len() as u64;
-        queue.messages.push_back(message);
-        if state.status[to.index()] == Status::AwaitingMessage(me) {
-            self.make_ready(&mut state, to);
-        }
-        Ok(())
-    }
-
-    pub(super) fn recv(&self, me: Party, from: Party, phase: Phase) -> Result<Message, LinkError> {
-        let mut state = self.lock();
-        loop {
-            self.check(&state)?;
-            let queue = &mut state.queues[from.index()][me.index()];
-            // Phases are separate accounts: what was sent in one never waits behind another.
-            let next = queue.messages.iter().position(|message| message.phase == phase);
-            if let Some(message) = next.and_then(|next| queue.messages.remove(next)) {
-                queue.bytes -= message.bytes.len() as u64;
-                let has_room = queue.bytes <= self.capacity / 2;
-                if has_room && state.status[from.index()] == Status::AwaitingRoom(me) {
-                    self.make_ready(&mut state, from);
-                }
-                return Ok(message);
-            }
-            if state.status[from.index()] == Status::Finished {
-                return Err(LinkError::Closed { me, peer: from, phase });
-            }
-            state = self.block(state, me, Status::AwaitingMessage(from))?;
-        }
-    }
-
-    /// Wall clock: waits until every party still taking part has entered `phase`; the common start.
-    pub(super) fn barrier(&self, me: Party, phase: Phase) -> Result<Instant, LinkError> {
-        let state = self.lock();
-        let state = self.block(state, me, Status::AwaitingPhase(phase))?;
-        Ok(state.epochs[phase.index()].expect("the barrier sets the epoch before it opens"))
-    }
-
-    /// Wall clock: waits until `deadline`, or less if something failed meanwhile.
-    pub(super) fn pause_until(&self, deadline: Instant) -> Result<(), LinkError> {
-        while deadline.saturating_duration_since(Instant::now()) > CANCEL_POLL * 2 {
-            std::thread::sleep(CANCEL_POLL);
-            self.check(&self.lock())?;
-        }
-        super::wait_until(deadline);
-        Ok(())
     }
 
     fn check(&self, state: &State) -> Result<(), LinkError> {
@@ -201,7 +129,7 @@ impl Fabric {
     fn make_ready(&self, state: &mut State, party: Party) {
         state.status[party.index()] = match self.mode {
             ClockMode::Virtual => Status::Ready,
-            ClockMode::Wall => Status::Running,
+            ClockMode::Wall | ClockMode::Real => Status::Running,
         };
         self.wake[party.index()].notify_one();
     }
@@ -270,5 +198,67 @@ impl Fabric {
         for condvar in &self.wake {
             condvar.notify_all();
         }
+    }
+}
+
+impl Transport for Fabric {
+    fn start(&self, me: Party) -> Result<(), LinkError> {
+        let state = self.lock();
+        self.block(state, me, Status::Ready).map(drop)
+    }
+
+    fn send(&self, me: Party, to: Party, message: Message) -> Result<(), LinkError> {
+        let mut state = self.lock();
+        self.check(&state)?;
+        let queue = &state.queues[me.index()][to.index()];
+        if !queue.messages.is_empty() && queue.bytes + message.bytes.len() as u64 > self.capacity {
+            state = self.block(state, me, Status::AwaitingRoom(to))?;
+        }
+        let queue = &mut state.queues[me.index()][to.index()];
+        queue.bytes += message.bytes.len() as u64;
+        queue.messages.push_back(message);
+        if state.status[to.index()] == Status::AwaitingMessage(me) {
+            self.make_ready(&mut state, to);
+        }
+        Ok(())
+    }
+
+    fn recv(&self, me: Party, from: Party, expected: Expected) -> Result<Message, LinkError> {
+        let phase = expected.phase;
+        let mut state = self.lock();
+        loop {
+            self.check(&state)?;
+            let queue = &mut state.queues[from.index()][me.index()];
+            // Phases are separate accounts: what was sent in one never waits behind another.
+            let next = queue.messages.iter().position(|message| message.phase == phase);
+            if let Some(message) = next.and_then(|next| queue.messages.remove(next)) {
+                queue.bytes -= message.bytes.len() as u64;
+                let has_room = queue.bytes <= self.capacity / 2;
+                if has_room && state.status[from.index()] == Status::AwaitingRoom(me) {
+                    self.make_ready(&mut state, from);
+                }
+                expected.check(from, message.bytes.len())?;
+                return Ok(message);
+            }
+            if state.status[from.index()] == Status::Finished {
+                return Err(LinkError::Closed { me, peer: from, phase });
+            }
+            state = self.block(state, me, Status::AwaitingMessage(from))?;
+        }
+    }
+
+    fn barrier(&self, me: Party, phase: Phase) -> Result<Instant, LinkError> {
+        let state = self.lock();
+        let state = self.block(state, me, Status::AwaitingPhase(phase))?;
+        Ok(state.epochs[phase.index()].expect("the barrier sets the epoch before it opens"))
+    }
+
+    fn pause_until(&self, deadline: Instant) -> Result<(), LinkError> {
+        while deadline.saturating_duration_since(Instant::now()) > CANCEL_POLL * 2 {
+            std::thread::sleep(CANCEL_POLL);
+            self.check(&self.lock())?;
+        }
+        super::wait_until(deadline);
+        Ok(())
     }
 }

@@ -5,6 +5,9 @@ use crate::units::Nanos;
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
+/// Longest lateness that is told apart.
+const HOUR_NS: u64 = 3_600_000_000_000;
+
 /// Messages of one kind: same phase, layer and direction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -110,8 +113,28 @@ pub struct Ledger {
     pub paths: [CriticalPath; 3],
     /// Digests of what it sent.
     pub digests: Digests,
+    /// Over a real network: what its clock showed when it had each message, by phase and sender.
+    pub received: BTreeMap<(Phase, Party), Vec<Nanos>>,
     /// Under the wall clock: how late deliveries were that the party was waiting for, in ns.
     pub lateness: Histogram<u64>,
+}
+
+impl Default for Ledger {
+    /// Nothing happened yet.
+    fn default() -> Ledger {
+        Ledger {
+            sent: BTreeMap::new(),
+            messages: Vec::new(),
+            marks: Vec::new(),
+            events: Vec::new(),
+            accounts: Default::default(),
+            paths: Default::default(),
+            digests: BTreeMap::new(),
+            received: BTreeMap::new(),
+            lateness: Histogram::new_with_max(HOUR_NS, 3)
+                .expect("an hour to three significant digits fits a histogram"),
+        }
+    }
 }
 
 impl Ledger {

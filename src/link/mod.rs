@@ -2,6 +2,7 @@
 //!
 //! * `model`: `(sent_at, bytes) -> arrives_at`, a state machine per direction; no sleeping, no clock.
 //! * `fabric`: carries messages between the parties' threads, decides who runs, bounds memory.
+//! * `transport`: what carries messages, in general.
 //! * `replay`: the clocks of an execution under another link, from what its parties did.
 //! * `trace`: that, as a file.
 //! * `endpoint`: what one party holds: its clocks, its meter and its end of every channel.
@@ -22,6 +23,7 @@ mod replay;
 mod run;
 mod tcp;
 mod trace;
+mod transport;
 mod wait;
 
 pub use clock::{ClockMode, ComputeMode};
@@ -32,7 +34,9 @@ pub use model::{LinkModel, LinkParameters, ModelEntry, find_model, models};
 pub use party::{Party, Phase};
 pub use path::{CriticalPath, Spent};
 pub use replay::{PhaseClocks, ReplayLink, Schedule, ScheduleError};
+pub(crate) use run::run_party;
 pub use run::{Execution, LinkConfig, PartyFailure, run_parties};
 pub use tcp::TcpParameters;
 pub use trace::{Trace, TraceError, TraceHeader};
+pub(crate) use transport::{Expected, Message, Transport};
 pub use wait::wait_until;

@@ -49,6 +49,12 @@ impl CriticalPath {
         self.at(layer).compute[party.index()].0 += time.0;
     }
 
+    /// Time spent waiting for a message whose own past is not known: nobody can tell propagation from anything else, so
+    /// all of it counts as that.
+    pub(super) fn waited(&mut self, layer: u32, time: Nanos) {
+        self.at(layer).latency.0 += time.0;
+    }
+
     /// The path of a message that took `under_way` from being sent to arriving.
     pub(super) fn sent(&self, layer: u32, under_way: Nanos, latency: Nanos) -> CriticalPath {
         let mut path = self.clone();

@@ -1,6 +1,7 @@
 //! Runs the three parties, each on its own thread.
 
 use super::fabric::Fabric;
+use super::transport::Transport;
 use super::{
     Captured, ClockMode, ComputeMode, Endpoint, Ledger, LinkError, LinkModel, LinkParameters, ModelEntry, Party,
 };
@@ -155,15 +156,8 @@ fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(
     body: impl FnOnce(&mut Endpoint) -> Result<T, E> + Send + 'scope,
 ) -> std::thread::ScopedJoinHandle<'scope, Ended<T, E>> {
     let (fabric, config) = (fabric.clone(), config.clone());
-    let part = move |fabric: &Arc<Fabric>| {
-        let mut endpoint = Endpoint::start(me, fabric.clone(), &config).map_err(Cause::Link)?;
-        let value = body(&mut endpoint).map_err(Cause::Own)?;
-        let (ledger, captured) = endpoint.finish();
-        Ok((value, Box::new(Recorded { ledger, captured })))
-    };
     let thread = move || {
-        let ended = catch_unwind(AssertUnwindSafe(|| part(&fabric)))
-            .unwrap_or_else(|panic| Err(Cause::Panic(panic_text(&*panic))));
+        let ended = take_part(me, fabric.clone(), &config, body);
         if let Err(cause) = &ended {
             fabric.fail(me, cause.text());
         }
@@ -174,6 +168,40 @@ fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(
         .name(me.to_string())
         .spawn_scoped(scope, thread)
         .expect("the system can start three threads")
+}
+
+/// One party's part, on its own thread.
+fn take_part<T, E>(
+    me: Party,
+    transport: Arc<dyn Transport>,
+    config: &LinkConfig,
+    body: impl FnOnce(&mut Endpoint) -> Result<T, E>,
+) -> Ended<T, E> {
+    let part = || {
+        let mut endpoint = Endpoint::start(me, transport, config).map_err(Cause::Link)?;
+        let value = body(&mut endpoint).map_err(Cause::Own)?;
+        let (ledger, captured) = endpoint.finish();
+        Ok((value, Box::new(Recorded { ledger, captured })))
+    };
+    catch_unwind(AssertUnwindSafe(part)).unwrap_or_else(|panic| Err(Cause::Panic(panic_text(&*panic))))
+}
+
+/// Runs one party's code on this thread, the others being elsewhere.
+///
+/// # Errors
+/// Its failure.
+pub(crate) fn run_party<T, E>(
+    me: Party,
+    transport: Arc<dyn Transport>,
+    config: &LinkConfig,
+    body: impl FnOnce(&mut Endpoint) -> Result<T, E>,
+) -> Result<(T, Ledger), PartyFailure<E>> {
+    match take_part(me, transport, config, body) {
+        Ok((value, recorded)) => Ok((value, recorded.ledger)),
+        Err(Cause::Own(error)) => Err(PartyFailure::Party { party: me, error }),
+        Err(Cause::Link(error)) => Err(PartyFailure::Link(error)),
+        Err(Cause::Panic(message)) => Err(PartyFailure::Panic { party: me, message }),
+    }
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -30,7 +30,7 @@ pub fn run(protocol: &str, repetition: u32, online_ms: u64) -> RunRecord {
         dealer_bytes_client: 4_096,
         label: None,
         prediction: Some(1),
-        reference_prediction: 1,
+        reference_prediction: Some(1),
         max_abs_error: 0.000_031,
         overflowed_activations: 0,
         transcript_blake3: blake3::hash(&repetition.to_le_bytes()),

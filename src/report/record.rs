@@ -278,8 +278,8 @@ record! {
         label: Option<u32>,
         /// The class found under the protocol.
         prediction: Option<u32>,
-        /// The class found by the plaintext floating-point network.
-        reference_prediction: u32,
+        /// The class found by the plaintext floating-point network; empty where the client does not have it.
+        reference_prediction: Option<u32>,
         /// Largest difference of a logit from the plaintext network; NaN if not measured.
         #[serde(with = "encoding::float")]
         max_abs_error: f64,

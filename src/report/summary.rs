@@ -212,7 +212,7 @@ impl Cell<'_> {
     }
 
     fn agreements(&self) -> u64 {
-        self.predicted().filter(|run| run.prediction == Some(run.reference_prediction)).count() as u64
+        self.predicted().filter(|run| run.prediction == run.reference_prediction).count() as u64
     }
 
     /// NaN if a run with a result lacks a finite error, or if there is none: a maximum over the rest would look

@@ -106,7 +106,7 @@ fn row(summary: &SummaryRecord, against: Option<String>) -> Vec<Cell> {
         human::bytes(summary.dealer_bytes_server.saturating_add(summary.dealer_bytes_client)),
     ];
     cells.extend(against);
-    cells.push(format!("{}/{}", summary.agreements, summary.predictions));
+    cells.push(agreement(summary));
     cells.into_iter().map(Cell::new).collect()
 }
 
@@ -135,6 +135,14 @@ fn comparison(summary: &SummaryRecord, subject: &str, speedups: &[&SpeedupRecord
         Some(ratio) if ratio >= 1.0 => format!("{}x slower", human::three_digits(ratio)),
         Some(0.0) => NOTHING.into(),
         Some(ratio) => format!("{}x faster", human::three_digits(1.0 / ratio)),
+    }
+}
+
+/// Runs that agree with the plaintext network, or a dash where nobody could compare.
+pub(super) fn agreement(summary: &SummaryRecord) -> String {
+    match summary.agreements {
+        0 if summary.predictions > 0 && summary.max_abs_error.is_nan() => "-".into(),
+        agreements => format!("{agreements}/{}", summary.predictions),
     }
 }
 

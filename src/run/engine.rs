@@ -6,11 +6,12 @@ use super::forecast::{Forecast, Kind};
 use super::journal::{Execution, Header, Journal};
 use super::links::link_config;
 use super::prepare::{Prepared, PreparedModel, PreparedProtocol, PreparedUnit};
-use super::records::{CellLayers, CellNames, CellTimes, joined, layer_figures, message_records, run_record};
+use super::records::{
+    CellLayers, CellNames, CellTimes, execution_seed, joined, layer_figures, message_records, run_record,
+};
 use super::reference::Reference;
 use super::traces::Traces;
 use super::{Measurement, RunError};
-use crate::crypto::Seed;
 use crate::link::{Phase, TraceHeader};
 use crate::nn::data::Image;
 use crate::nn::secure::{Audit, Inference, Query, infer};
@@ -88,11 +89,46 @@ pub fn run(
     observer: &mut dyn Observer,
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
+    run_with(&Local, prepared, results, manifest, options, observer, cancel)
+}
+
+/// Which execution of a scenario.
+pub(super) struct Place<'a> {
+    pub names: &'a CellNames,
+    pub round: u32,
+    pub image: usize,
+}
+
+/// Where the parties of an execution are.
+pub(super) trait Executor {
+    fn execute(&self, place: &Place, query: &Query) -> Result<Inference, RunError>;
+}
+
+/// All of them in this process.
+struct Local;
+
+impl Executor for Local {
+    fn execute(&self, place: &Place, query: &Query) -> Result<Inference, RunError> {
+        infer(query).map_err(|failure| RunError::cell(place.names.to_string(), failure))
+    }
+}
+
+/// The same, wherever the parties are.
+pub(super) fn run_with(
+    executor: &dyn Executor,
+    prepared: &Prepared<'_>,
+    results: &mut ResultsDir,
+    manifest: &mut Manifest,
+    options: RunOptions,
+    observer: &mut dyn Observer,
+    cancel: &CancellationToken,
+) -> Result<Outcome, RunError> {
     let Prepared { scenario, selection, models } = prepared;
     manifest.selection = (!selection.is_whole()).then(|| selection.to_string());
     manifest.shard = selection.shard.map(|shard| ShardRecord { index: shard.index + 1, count: shard.count });
     let traces = options.trace.then(|| Traces::new(results.path(), options.resume));
     let mut engine = Engine {
+        executor,
         scenario,
         header: Header::new(scenario.digest(), selection.to_string()),
         results,
@@ -121,6 +157,7 @@ pub fn run(
 }
 
 struct Engine<'a> {
+    executor: &'a dyn Executor,
     scenario: &'a Scenario,
     header: Header,
     results: &'a mut ResultsDir,
@@ -166,7 +203,7 @@ impl<'a> Engine<'a> {
         let position = |found: Option<usize>| found.expect("it is in the scenario");
         let protocol = position(self.scenario.protocols.iter().position(|protocol| protocol.name == names.protocol));
         let link = || position(self.scenario.links.iter().position(|link| link.name == names.link));
-        (model, protocol, (self.scenario.clock == Clock::Wall).then(link))
+        (model, protocol, (self.scenario.clock != Clock::Virtual).then(link))
     }
 
     /// Takes over what the journal of an interrupted run holds.
@@ -297,6 +334,13 @@ impl<'a> Engine<'a> {
     /// The plaintext network with the protocol's functions on every image, once per functions and ranges.
     fn reference(&mut self, model: &PreparedModel, prepared: &PreparedProtocol) -> Result<(), RunError> {
         let key = reference_key(prepared);
+        if !model.variants[prepared.variant].known {
+            self.warn(format!(
+                "model `{}`: its weights are not here, so results are not compared with the plaintext network",
+                model.model.name
+            ));
+            return Ok(());
+        }
         if self.references.iter().any(|(known, _)| *known == key) {
             return Ok(());
         }
@@ -341,9 +385,10 @@ impl<'a> Engine<'a> {
         let wrapped = row.wrapped_activations;
         let text = match row.prediction {
             _ if row.overflowed_activations > 0 => return,
-            Some(prediction) if prediction != row.reference_prediction => {
+            Some(prediction) if row.reference_prediction.is_some_and(|reference| reference != prediction) => {
+                let reference = row.reference_prediction.unwrap_or_default();
                 let counted = wrapped.map_or(String::new(), |wrapped| format!(" ({wrapped} wrapped activations)"));
-                format!("{at}: class {prediction}, the plaintext network says {}{counted}", row.reference_prediction)
+                format!("{at}: class {prediction}, the plaintext network says {reference}{counted}")
             }
             _ => match wrapped {
                 Some(wrapped) if wrapped > 0 => format!("{at}: {wrapped} activations wrapped around"),
@@ -371,26 +416,25 @@ impl<'a> Engine<'a> {
             weights: &model.variants[prepared.variant].weights,
             image: &model.images[image].pixels,
             link: &link_config(self.scenario, link, self.cancel),
-            seed: Seed::from_u64(self.scenario.seed).derive(&format!("{names} / {round} / {image}")),
+            seed: execution_seed(self.scenario.seed, &names, round, image),
             material_bytes: self.scenario.memory.material.0,
             audit: Some(&audit),
         };
         let calibration = (self.scenario.compute == Compute::Measured).then(|| self.calibration.measure());
-        let inference = infer(&query).map_err(|failure| RunError::cell(names.to_string(), failure))?;
+        let inference = self.executor.execute(&Place { names: &names, round, image }, &query)?;
         let measurement = Measurement::new(&prepared.plan, &inference);
         let online = measurement.phase(Phase::Online);
         tracing::debug!(%names, round, image, online_ns = online.time.0, rounds = online.rounds, "executed");
         if let Some(repetition) = repetition {
             let key = reference_key(prepared);
-            let (_, references) =
-                self.references.iter().find(|(known, _)| *known == key).expect("made before the first run");
+            let references = self.references.iter().find(|(known, _)| *known == key).map(|(_, references)| references);
             let is_first = (repetition, image) == (0, 0);
             let execution = Execution {
                 row: run_record(
                     &names,
                     (repetition, image),
                     self.scenario.compute,
-                    (&model.images[image], &references[image]),
+                    (&model.images[image], references.map(|references| &references[image])),
                     &measurement,
                     (self.scenario.clock == Clock::Virtual).then(|| audit.wrapped_activations()),
                     calibration,

@@ -2,6 +2,7 @@
 
 use super::Selection;
 use crate::link::{LinkError, PartyFailure};
+use crate::net::NetError;
 use crate::nn::NnError;
 use crate::nn::secure::PlanError;
 use crate::protocol::ProtocolError;
@@ -65,6 +66,14 @@ pub enum RunError {
         path: PathBuf,
         /// What differs.
         reason: String,
+    },
+    /// The other parties could not be reached, or do not take part.
+    #[error("{cell}: {source}")]
+    Net {
+        /// Model, protocol and link.
+        cell: String,
+        /// Why.
+        source: NetError,
     },
     /// An execution failed.
     #[error("{cell}: {failure}")]
@@ -140,6 +149,7 @@ impl RunError {
             RunError::Slots { protocol } => slots(protocol),
             RunError::NothingSelected { .. }
             | RunError::Resume { .. }
+            | RunError::Net { .. }
             | RunError::Cell { .. }
             | RunError::Report(_)
             | RunError::Cancelled => None,

@@ -36,6 +36,7 @@ pub(super) fn link_config(scenario: &Scenario, link: &Link, cancel: &Cancellatio
         clock: match scenario.clock {
             Clock::Virtual => ClockMode::Virtual,
             Clock::Wall => ClockMode::Wall,
+            Clock::Real => ClockMode::Real,
         },
         compute: match scenario.compute {
             Compute::Measured => ComputeMode::Measured { scale: scenario.compute_scale },

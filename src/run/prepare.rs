@@ -50,8 +50,33 @@ impl PreparedModel<'_> {
     }
 }
 
+/// For whom a scenario is prepared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All parties: everything must be there.
+    Whole,
+    /// The server: weights, no images.
+    Server,
+    /// The client: images; weights only where they are at hand, to check the results.
+    Client,
+    /// The dealer: shapes.
+    Dealer,
+}
+
+impl Part {
+    fn has_images(self) -> bool {
+        matches!(self, Part::Whole | Part::Client)
+    }
+
+    fn needs_weights(self) -> bool {
+        matches!(self, Part::Whole | Part::Server)
+    }
+}
+
 /// A network with what the server needs of it, whatever the protocol.
 pub(super) struct Variant {
+    /// Whether the weights are those of the scenario; otherwise only the shapes are.
+    pub known: bool,
     pool: Pool,
     /// Whose weights it has, where each family has its own.
     family: Option<Family>,
@@ -75,6 +100,7 @@ pub(super) struct PreparedProtocol<'a> {
 pub fn prepare<'a>(
     scenario: &'a Scenario,
     selection: &Selection,
+    part: Part,
     cancel: &CancellationToken,
 ) -> Result<Prepared<'a>, RunError> {
     let units = selection.units(scenario);
@@ -82,7 +108,8 @@ pub fn prepare<'a>(
         return Err(RunError::nothing_selected(scenario, selection));
     }
     let by_model = units.chunk_by(|a, b| a.model == b.model);
-    let models = by_model.map(|units| prepare_model(scenario, units, cancel)).collect::<Result<Vec<_>, RunError>>()?;
+    let models =
+        by_model.map(|units| prepare_model(scenario, units, part, cancel)).collect::<Result<Vec<_>, RunError>>()?;
     match scenario.protocols.iter().find(|protocol| !fits(protocol, &models)) {
         // Of what was left out nobody knows the slots.
         Some(protocol) if selection.is_whole() => Err(RunError::Slots { protocol: protocol.name.clone() }),
@@ -107,6 +134,7 @@ fn fits(protocol: &Protocol, models: &[PreparedModel]) -> bool {
 fn prepare_model<'a>(
     scenario: &'a Scenario,
     units: &[Unit],
+    part: Part,
     cancel: &CancellationToken,
 ) -> Result<PreparedModel<'a>, RunError> {
     let model = &scenario.models[units[0].model];
@@ -126,7 +154,7 @@ fn prepare_model<'a>(
         let variant = match prepared.variants.iter().position(|variant| (variant.pool, variant.family) == choice) {
             Some(variant) => variant,
             None => {
-                prepared.variants.push(variant(scenario, model, protocol, choice)?);
+                prepared.variants.push(variant(scenario, model, protocol, choice, part)?);
                 prepared.variants.len() - 1
             }
         };
@@ -135,7 +163,9 @@ fn prepare_model<'a>(
         prepared.protocols.push(PreparedProtocol { protocol, variant, functions, plan });
     }
     let first = prepared.variants.first().expect("a model runs with a protocol");
-    prepared.images = images(scenario, model, &first.graph).map_err(RunError::Input)?;
+    if part.has_images() {
+        prepared.images = images(scenario, model, &first.graph).map_err(RunError::Input)?;
+    }
     Ok(prepared)
 }
 
@@ -160,12 +190,21 @@ fn variant(
     model: &Model,
     protocol: &Protocol,
     (pool, family): (Pool, Option<Family>),
+    part: Part,
 ) -> Result<Variant, RunError> {
-    let graph = build(scenario, model, (pool, family))
+    let missing = match &model.network {
+        Network::Arch { weights: Weights::File(path), .. } => Some(path),
+        Network::Arch { weights: Weights::Family { polynomial, relu }, .. } => {
+            Some(if family == Some(Family::Relu) { relu } else { polynomial })
+        }
+        _ => None,
+    };
+    let known = part.needs_weights() || missing.is_none_or(|path| path.exists());
+    let graph = build(scenario, model, (pool, family), known)
         .map_err(|error| RunError::Model { model: model.name.clone(), error: Box::new(error) })?;
     let weights = plan(scenario, protocol, &graph).and_then(|(plan, _)| ServerWeights::encode(&graph, &plan));
     let weights = weights.map_err(|error| plan_error(model, protocol, error))?;
-    Ok(Variant { pool, family, graph, weights })
+    Ok(Variant { known, pool, family, graph, weights })
 }
 
 /// The plan of an execution that carries several images of a model at once.
@@ -189,7 +228,7 @@ pub(super) fn relu_network(scenario: &Scenario, model: &Model) -> Result<Graph, 
         ),
         Network::Onnx { .. } => (Pool::default(), None),
     };
-    build(scenario, model, (pool, family))
+    build(scenario, model, (pool, family), true)
         .map_err(|error| RunError::Model { model: model.name.clone(), error: Box::new(error) })
 }
 
@@ -230,12 +269,21 @@ fn normalization(model: &Model) -> Normalization {
     Normalization { mean, std }
 }
 
-fn build(scenario: &Scenario, model: &Model, (pool, family): (Pool, Option<Family>)) -> Result<Graph, NnError> {
+/// The network; if the weights are not `known`, random ones stand for them.
+fn build(
+    scenario: &Scenario,
+    model: &Model,
+    (pool, family): (Pool, Option<Family>),
+    known: bool,
+) -> Result<Graph, NnError> {
     match &model.network {
         Network::Arch { arch, weights, classes, shortcut, .. } => {
             let architecture = arch::find(arch).expect("the scenario was checked against the registry");
             let options = Options { classes: *classes, pool, shortcut: shortcut.unwrap_or_default() };
             match weights {
+                Weights::File(_) | Weights::Family { .. } if !known => {
+                    Ok(architecture.random(&options, scenario.seed, &normalization(model)))
+                }
                 Weights::Random => Ok(architecture.random(&options, scenario.seed, &normalization(model))),
                 Weights::Trained => {
                     let activation = match family {

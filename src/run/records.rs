@@ -3,6 +3,7 @@
 use super::prepare::{PreparedModel, PreparedProtocol};
 use super::reference::Reference;
 use super::{LayerCost, Measurement};
+use crate::crypto::Seed;
 use crate::link::{Party, Phase, Sent, Spent};
 use crate::nn::data::Image;
 use crate::nn::secure::LayerInfo;
@@ -46,6 +47,12 @@ impl CellNames {
     }
 }
 
+/// What all randomness of one execution follows from, where a scenario's seed decides. Rounds count warm-up too, so that no two
+/// executions share theirs.
+pub(super) fn execution_seed(seed: u64, names: impl std::fmt::Display, round: u32, image: usize) -> Seed {
+    Seed::from_u64(seed).derive(&format!("{names} / {round} / {image}"))
+}
+
 impl std::fmt::Display for CellNames {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} / {} / {}", self.model, self.protocol, self.link)
@@ -57,7 +64,7 @@ pub(super) fn run_record(
     names: &CellNames,
     (repetition, image_index): (u32, usize),
     compute: Compute,
-    (image, reference): (&Image, &Reference),
+    (image, reference): (&Image, Option<&Reference>),
     measurement: &Measurement,
     wrapped_activations: Option<u64>,
     calibration: Option<Nanos>,
@@ -65,7 +72,10 @@ pub(super) fn run_record(
     let (setup, offline, online) =
         (measurement.phase(Phase::Setup), measurement.phase(Phase::Offline), measurement.phase(Phase::Online));
     let measured = |time| (compute == Compute::Measured).then_some(time);
-    let overflowed = reference.overflowed() > 0;
+    // Without the plaintext network nobody knows.
+    let overflowed_activations = reference.map_or(0, Reference::overflowed);
+    let overflowed = overflowed_activations > 0;
+    let error = reference.map(|reference| max_abs_error(&measurement.logits, &reference.logits));
     RunRecord {
         scenario: names.scenario.clone(),
         model: names.model.clone(),
@@ -92,9 +102,9 @@ pub(super) fn run_record(
         label: image.label.map(u32::from),
         // Past the ring the shares hold no result: better an empty cell than a wrong one.
         prediction: (!overflowed).then(|| argmax(&measurement.logits)),
-        reference_prediction: argmax(&reference.logits),
-        max_abs_error: if overflowed { f64::NAN } else { max_abs_error(&measurement.logits, &reference.logits) },
-        overflowed_activations: reference.overflowed(),
+        reference_prediction: reference.map(|reference| argmax(&reference.logits)),
+        max_abs_error: error.filter(|_| !overflowed).unwrap_or(f64::NAN),
+        overflowed_activations,
         transcript_blake3: measurement.transcript,
         wrapped_activations,
         pool: names.pool.map(str::to_string),

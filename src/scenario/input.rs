@@ -108,6 +108,10 @@ pub(super) fn read(top: &Table<'_>, file: &Path, search: &SearchPath) -> Result<
             "unpack CIFAR-10 (binary version) there",
         )
     })?;
+    if !path.is_dir() {
+        // Another party's.
+        return Ok(Input { source: ImageSource::Cifar10 { path, split }, images });
+    }
     let needed = &files[..images.div_ceil(CIFAR10_FILE)];
     if let Some(missing) = needed.iter().find(|name| !path.join(name).is_file()) {
         return Err(blamed.error(

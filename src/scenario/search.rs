@@ -12,9 +12,11 @@ pub struct SearchPath {
     pub data: Option<PathBuf>,
     /// `$LONGHAUL_DATA`, if set.
     pub environment: Option<PathBuf>,
+    /// What is not found is another party's: weights that only the server has, images that only the client has.
+    pub others: bool,
 }
 
-/// A file or directory that a scenario names; it existed when the scenario was read.
+/// A file or directory that a scenario names; it existed when the scenario was read, unless it may be another party's.
 ///
 /// Use it as a [`Path`]: that is where it was found. It serialises as the scenario wrote it, so
 /// that results do not depend on where a machine keeps its data.
@@ -70,6 +72,7 @@ impl SearchPath {
         if written.is_absolute() {
             return match suitable(written) {
                 true => Ok(found(written.to_owned())),
+                false if self.others => Ok(found(written.to_owned())),
                 false => Err("an absolute path".to_owned()),
             };
         }
@@ -89,7 +92,10 @@ impl SearchPath {
                 None => searched.push(format!("{place} (not set)")),
             }
         }
-        Err(format!("searched {}", searched.join(", ")))
+        match self.others {
+            true => Ok(found(beside.join(written))),
+            false => Err(format!("searched {}", searched.join(", "))),
+        }
     }
 }
 
@@ -106,7 +112,7 @@ mod tests {
         for name in ["beside", "data", "environment"] {
             fs::create_dir(place(name)).expect("created");
         }
-        let search = SearchPath { data: Some(place("data")), environment: Some(place("environment")) };
+        let search = SearchPath { data: Some(place("data")), environment: Some(place("environment")), others: false };
         let find = || {
             let scenario = place("beside").join("x.toml");
             search.find(Path::new("w.bin"), &scenario, Path::is_file)

@@ -16,6 +16,8 @@ pub enum Clock {
     Virtual,
     /// The receiver really waits until a message arrives.
     Wall,
+    /// The parties are processes on a real network (`longhaul query`); no scenario file says so.
+    Real,
 }
 
 /// Whether computing takes time.

@@ -65,7 +65,7 @@ fn data() -> (TempDir, SearchPath) {
         fs::create_dir_all(path.parent().expect("has one")).expect("created");
         fs::write(path, "").expect("written");
     }
-    let search = SearchPath { data: Some(root.path().to_owned()), environment: None };
+    let search = SearchPath { data: Some(root.path().to_owned()), environment: None, others: false };
     (root, search)
 }
 

@@ -10,6 +10,8 @@ mod fit;
 mod interrupt;
 mod long_work;
 mod merge;
+#[cfg(unix)]
+mod remote;
 mod replay;
 mod report;
 mod results;

@@ -6,7 +6,7 @@ use crate::link::{Endpoint, Phase};
 use crate::protocol::{Dealer, ProtocolError, linear};
 
 /// Masks of weights, then per query masks, products and the activations' material.
-pub(super) fn deal(endpoint: &mut Endpoint, seed: Seed, plan: &Plan) -> Result<(), ProtocolError> {
+pub(crate) fn deal(endpoint: &mut Endpoint, seed: Seed, plan: &Plan) -> Result<(), ProtocolError> {
     let mut dealer = Dealer::new(endpoint, seed);
     let a = plan
         .linears

@@ -7,7 +7,7 @@ use super::plan::{Plan, Step, StepKind, Stream};
 use super::server::Server;
 use super::server_weights::ServerWeights;
 use crate::crypto::Seed;
-use crate::link::{ClockMode, Execution, LinkConfig, PartyFailure, Phase, run_parties};
+use crate::link::{ClockMode, Endpoint, Execution, LinkConfig, PartyFailure, Phase, run_parties};
 use crate::protocol::activation::ActivationSpec;
 use crate::protocol::{MaterialStore, ProtocolError, Session};
 use std::ops::Range;
@@ -40,23 +40,51 @@ pub type Inference = Execution<(), Vec<f64>, ()>;
 pub fn infer(query: &Query) -> Result<Inference, PartyFailure<ProtocolError>> {
     let &Query { plan, weights, image, link, seed, material_bytes, audit } = query;
     let audit = audit.filter(|_| link.clock == ClockMode::Virtual);
+    let resources = Resources { seed, material_bytes };
     run_parties(
         link,
-        |endpoint| {
-            let wall = endpoint.clock() == ClockMode::Wall;
-            let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut server = Server::new(session, plan, audit, weights)?;
-            walk(plan, wall, &mut server)
-        },
-        |endpoint| {
-            let wall = endpoint.clock() == ClockMode::Wall;
-            let session = Session::new(endpoint, seed, MaterialStore::new(material_bytes));
-            let mut client = Client::new(session, plan, audit, image)?;
-            walk(plan, wall, &mut client)?;
-            Ok(client.logits)
-        },
+        |endpoint| serve(endpoint, plan, resources, audit, weights),
+        |endpoint| ask(endpoint, plan, resources, audit, image),
         |endpoint| deal(endpoint, seed, plan),
     )
+}
+
+/// What a party computes with.
+#[derive(Clone, Copy)]
+pub(crate) struct Resources {
+    /// Root of its randomness; a party derives its own from it by its name.
+    pub seed: Seed,
+    /// Bytes of material to keep in memory.
+    pub material_bytes: u64,
+}
+
+/// The server's part.
+pub(crate) fn serve(
+    endpoint: &mut Endpoint,
+    plan: &Plan,
+    resources: Resources,
+    audit: Option<&Audit>,
+    weights: &ServerWeights,
+) -> Result<(), ProtocolError> {
+    let offline_first = endpoint.clock() != ClockMode::Virtual;
+    let session = Session::new(endpoint, resources.seed, MaterialStore::new(resources.material_bytes));
+    let mut server = Server::new(session, plan, audit, weights)?;
+    walk(plan, offline_first, &mut server)
+}
+
+/// The client's part: the logits.
+pub(crate) fn ask(
+    endpoint: &mut Endpoint,
+    plan: &Plan,
+    resources: Resources,
+    audit: Option<&Audit>,
+    image: &[f64],
+) -> Result<Vec<f64>, ProtocolError> {
+    let offline_first = endpoint.clock() != ClockMode::Virtual;
+    let session = Session::new(endpoint, resources.seed, MaterialStore::new(resources.material_bytes));
+    let mut client = Client::new(session, plan, audit, image)?;
+    walk(plan, offline_first, &mut client)?;
+    Ok(client.logits)
 }
 
 /// What both parties do: an offline and an online part for every step, and for every chunk of a step that streams.
@@ -76,9 +104,9 @@ pub(super) trait Party<'e> {
 }
 
 /// Under the virtual clock the accounts are separate, so material is made just before it is used, which bounds memory
-/// to about a layer, or a chunk of one that streams; under the wall clock the offline phase really comes first.
-fn walk<'e>(plan: &Plan, wall: bool, party: &mut impl Party<'e>) -> Result<(), ProtocolError> {
-    if wall {
+/// to about a layer, or a chunk of one that streams; under clocks of real time the offline phase really comes first.
+fn walk<'e>(plan: &Plan, offline_first: bool, party: &mut impl Party<'e>) -> Result<(), ProtocolError> {
+    if offline_first {
         for (index, step) in plan.steps.iter().enumerate() {
             party.session().enter(Phase::Offline, step.layer)?;
             party.offline(index, step)?;
@@ -88,12 +116,12 @@ fn walk<'e>(plan: &Plan, wall: bool, party: &mut impl Party<'e>) -> Result<(), P
         }
     }
     for (index, step) in plan.steps.iter().enumerate() {
-        if !wall {
+        if !offline_first {
             party.session().enter(Phase::Offline, step.layer)?;
             party.offline(index, step)?;
         }
         for (stream, chunk, range) in chunks(step) {
-            if !wall {
+            if !offline_first {
                 party.session().enter(Phase::Offline, step.layer)?;
                 party.offline_chunk(index, (stream, chunk), range.clone())?;
             }

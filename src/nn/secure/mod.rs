@@ -15,7 +15,9 @@ mod stream;
 mod walk;
 
 pub use audit::Audit;
+pub(crate) use deal::deal;
 pub use execute::{Inference, Query, infer};
+pub(crate) use execute::{Resources, ask, serve};
 pub use lower::{lower, lower_batch, lower_whole};
 pub use plan::{LayerInfo, Method, Plan, PlanError, Slot};
 pub use server_weights::ServerWeights;

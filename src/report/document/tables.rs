@@ -53,7 +53,7 @@ pub(super) fn costs(sources: &[Source]) -> Table {
 pub(super) fn correctness(sources: &[Source]) -> Table {
     let mut columns: Vec<Column> = vec![
         ("images", |s| s.images.to_string()),
-        ("agree with plaintext", |s| format!("{}/{}", s.agreements, s.predictions)),
+        ("agree with plaintext", crate::report::table::agreement),
         (
             "largest error of a logit",
             |s| if s.max_abs_error.is_finite() { error(s.max_abs_error) } else { NOTHING.into() },

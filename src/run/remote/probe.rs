@@ -1,0 +1,229 @@
+//! Measures a link between two machines: round-trip time, and rate each way, at the receiver.
+
+use super::{Waits, runtime};
+use crate::link::Party;
+use crate::net::{Connection, Credentials, Frame, Hello, NetError, Purpose, Session};
+use crate::units::{BitRate, Nanos};
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
+use tokio_util::sync::CancellationToken;
+
+/// Round trips measured.
+const PINGS: u64 = 21;
+/// First transfer of a direction; each next one is twice as long.
+const FIRST: u64 = 256 << 10;
+/// Longest transfer.
+const MOST: u64 = 1 << 30;
+/// Long enough to be believed.
+const ENOUGH: Duration = Duration::from_secs(2);
+/// Written at once.
+const BLOCK: u64 = 256 << 10;
+
+/// What a link is like.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe {
+    /// Median round trip of small messages.
+    pub rtt: Nanos,
+    /// The fastest one.
+    pub rtt_least: Nanos,
+    /// The slowest one.
+    pub rtt_most: Nanos,
+    /// Payload from client to server.
+    pub up: BitRate,
+    /// Payload from server to client.
+    pub down: BitRate,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    /// The server is to send so much padding, and then a pong.
+    Send(u64),
+    /// The client sends so much padding; the server answers with [`Arrived`].
+    Receive(u64),
+    Done,
+}
+
+/// How fast padding came: without its first half, in which a connection gains speed.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+struct Arrived {
+    bytes: u64,
+    /// From the first half's end to the last byte.
+    late_ns: u64,
+    /// From the first byte to the last.
+    all_ns: u64,
+}
+
+impl Arrived {
+    fn rate(self) -> BitRate {
+        BitRate((self.bytes as f64 * 8e9 / self.late_ns.max(1) as f64) as u64)
+    }
+
+    fn is_enough(self, sent: u64) -> bool {
+        self.all_ns >= ENOUGH.as_nanos() as u64 || sent >= MOST
+    }
+}
+
+/// Measures the link to the server at `address`.
+///
+/// # Errors
+/// [`NetError`]; a server that is busy or vanishes.
+pub fn probe(
+    credentials: &Credentials,
+    address: &str,
+    waits: Waits,
+    cancel: &CancellationToken,
+) -> Result<Probe, NetError> {
+    let hello = Hello::new(Session::random(), Purpose::Probe);
+    let work = async {
+        let connection = credentials.connect(address, Party::Server, &hello).await?;
+        let measured = tokio::time::timeout(waits.limit, measure(connection, waits.silence)).await;
+        let cause = match measured {
+            Ok(Ok(probe)) => return Ok(probe),
+            Ok(Err(cause)) => cause,
+            Err(_) => format!("it took longer than {} s", waits.limit.as_secs()),
+        };
+        Err(NetError::Nonsense { peer: Party::Server.to_string(), cause })
+    };
+    let runtime = runtime();
+    runtime.block_on(async {
+        tokio::select! {
+            probe = work => probe,
+            () = cancel.cancelled() => Err(NetError::Cancelled),
+        }
+    })
+}
+
+async fn measure(mut connection: Connection, silence: Duration) -> Result<Probe, String> {
+    let mut trips = Vec::new();
+    for number in 0..PINGS {
+        let started = Instant::now();
+        say(&mut connection, &Frame::ping(number)).await?;
+        match next(&mut connection, silence).await? {
+            Frame::Pong(answered) if answered == number => trips.push(started.elapsed()),
+            other => return Err(format!("it answers a ping with {other:?}")),
+        }
+    }
+    // The first one found cold caches.
+    trips.remove(0);
+    trips.sort_unstable();
+    let nanos = |trip: Duration| Nanos(trip.as_nanos() as u64);
+    let down = grow(
+        async |bytes, connection: &mut Connection| {
+            request(connection, &Request::Send(bytes)).await?;
+            receive(connection, bytes, silence).await
+        },
+        &mut connection,
+    )
+    .await?;
+    let up = grow(
+        async |bytes, connection: &mut Connection| {
+            request(connection, &Request::Receive(bytes)).await?;
+            send(connection, bytes).await?;
+            match next(connection, silence).await? {
+                Frame::Control(json) => serde_json::from_slice(&json).map_err(|error| error.to_string()),
+                other => Err(format!("it answers with {other:?}")),
+            }
+        },
+        &mut connection,
+    )
+    .await?;
+    request(&mut connection, &Request::Done).await?;
+    Ok(Probe {
+        rtt: nanos(trips[trips.len() / 2]),
+        rtt_least: nanos(trips[0]),
+        rtt_most: nanos(trips[trips.len() - 1]),
+        up,
+        down,
+    })
+}
+
+/// Longer and longer transfers, until one is long enough to be believed.
+async fn grow(
+    transfer: impl AsyncFn(u64, &mut Connection) -> Result<Arrived, String>,
+    connection: &mut Connection,
+) -> Result<BitRate, String> {
+    let mut bytes = FIRST;
+    loop {
+        let arrived = transfer(bytes, connection).await?;
+        if arrived.is_enough(bytes) {
+            return Ok(arrived.rate());
+        }
+        bytes *= 2;
+    }
+}
+
+/// The server's side.
+pub(super) async fn answer(mut connection: Connection, waits: Waits) -> Result<(), String> {
+    let work = async {
+        loop {
+            match next(&mut connection, waits.silence).await? {
+                Frame::Ping(number) => say(&mut connection, &Frame::pong(number)).await?,
+                Frame::Control(json) => match serde_json::from_slice(&json).map_err(|error| error.to_string())? {
+                    Request::Send(bytes) => send(&mut connection, bytes.min(MOST)).await?,
+                    Request::Receive(bytes) => {
+                        let arrived = receive(&mut connection, bytes.min(MOST), waits.silence).await?;
+                        request(&mut connection, &arrived).await?;
+                    }
+                    Request::Done => return Ok(()),
+                },
+                other => return Err(format!("the client sent {other:?}")),
+            }
+        }
+    };
+    match tokio::time::timeout(waits.limit, work).await {
+        Ok(ended) => ended,
+        Err(_) => Err(format!("it took longer than {} s", waits.limit.as_secs())),
+    }
+}
+
+async fn request(connection: &mut Connection, request: &impl Serialize) -> Result<(), String> {
+    say(connection, &Frame::control(&serde_json::to_vec(request).expect("numbers"))).await
+}
+
+async fn say(connection: &mut Connection, frame: &[u8]) -> Result<(), String> {
+    connection.say(frame).await.map_err(|error| error.to_string())
+}
+
+async fn next(connection: &mut Connection, silence: Duration) -> Result<Frame, String> {
+    match tokio::time::timeout(silence, connection.reader.next()).await {
+        Err(_) => Err(format!("nothing was heard for {} s", silence.as_secs())),
+        Ok(None) => Err("it hung up".to_string()),
+        Ok(Some(frame)) => frame.map_err(|error| error.to_string()),
+    }
+}
+
+async fn send(connection: &mut Connection, bytes: u64) -> Result<(), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    connection.writer.write_all(&Frame::padding(bytes)).await.map_err(failed)?;
+    let zeros = vec![0; BLOCK as usize];
+    let mut left = bytes;
+    while left > 0 {
+        let here = left.min(BLOCK);
+        connection.writer.write_all(&zeros[..here as usize]).await.map_err(failed)?;
+        left -= here;
+    }
+    connection.writer.flush().await.map_err(failed)
+}
+
+async fn receive(connection: &mut Connection, bytes: u64, silence: Duration) -> Result<Arrived, String> {
+    let mut seen = 0;
+    let (mut first, mut half) = (None, None);
+    while seen < bytes {
+        match next(connection, silence).await? {
+            Frame::Padding(0) => first = Some(Instant::now()),
+            Frame::Padding(here) => {
+                seen += here;
+                if half.is_none() && 2 * seen >= bytes {
+                    half = Some((Instant::now(), seen));
+                }
+            }
+            other => return Err(format!("{other:?} came instead of padding")),
+        }
+    }
+    let (Some(first), Some((half, before))) = (first, half) else { return Err("there was no padding".to_string()) };
+    let late = half.elapsed().as_nanos() as u64;
+    Ok(Arrived { bytes: bytes - before, late_ns: late, all_ns: first.elapsed().as_nanos() as u64 })
+}
