@@ -41,9 +41,9 @@ pub fn main(args: &Args) -> Result<(), Failure> {
     Ok(super::print(&text)?)
 }
 
-/// The wire's rate at which a payload of `rate` passes: with the 66 bytes of Ethernet, IP and TCP on every 1448.
+/// The wire's rate at which a payload of `rate` passes: with the 52 bytes of headers of IP and TCP on every 1448.
 fn wire_rate(BitRate(rate): BitRate) -> u64 {
-    (rate as f64 * f64::from(1448 + 66) / 1448.0) as u64
+    (rate as f64 * f64::from(1448 + 52) / 1448.0) as u64
 }
 
 /// To three significant digits.

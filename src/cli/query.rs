@@ -40,6 +40,9 @@ pub struct Args {
     /// Give the online phase a connection of its own, on which nothing was sent before: a cold start
     #[arg(long)]
     fresh: bool,
+    /// The same, to another address of the server: the online phase over the network in question, the rest over a faster one
+    #[arg(long, value_name = "HOST:PORT")]
+    online: Option<String>,
     /// Before the online phase fill the connection with so much padding each way, so that its window is open: a warm start
     #[arg(long, value_name = "SIZE", default_value = "0 B", value_parser = service::parse::<Bytes>)]
     warm_up: Bytes,
@@ -75,7 +78,7 @@ pub fn main(args: &Args) -> Result<(), Failure> {
         server: args.server.clone(),
         dealer: args.dealer.clone(),
         waits: args.party.waits(),
-        fresh: args.fresh,
+        online: args.online.clone().or_else(|| args.fresh.then(|| args.server.clone())),
         warm_up: args.warm_up.0,
         insecure_seed: args.insecure_seed,
         digest: loaded.scenario.digest(),

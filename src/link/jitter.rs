@@ -19,11 +19,23 @@ impl Jittered {
     }
 }
 
+impl Jittered {
+    fn delayed(&mut self, arrival: Nanos) -> Nanos {
+        let delay = (self.random.unit() * self.jitter.0 as f64) as u64;
+        self.last = self.last.max(Nanos(arrival.0 + delay));
+        self.last
+    }
+}
+
 impl LinkModel for Jittered {
     fn arrival(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
-        let delay = (self.random.unit() * self.jitter.0 as f64) as u64;
-        self.last = self.last.max(Nanos(self.inner.arrival(sent_at, bytes).0 + delay));
-        self.last
+        let arrival = self.inner.arrival(sent_at, bytes);
+        self.delayed(arrival)
+    }
+
+    fn exchange(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
+        let arrival = self.inner.exchange(sent_at, bytes);
+        self.delayed(arrival)
     }
 }
 

@@ -74,6 +74,8 @@ pub enum Act {
         to: Party,
         /// Payload.
         bytes: u64,
+        /// It is one half of an exchange: the receiver sends as much at the same time.
+        exchange: bool,
     },
     /// The next message from another party.
     Receive {

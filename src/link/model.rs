@@ -11,6 +11,12 @@ pub trait LinkModel: Send {
     ///
     /// Calls come in sending order, with `sent_at` never decreasing; arrivals never decrease either.
     fn arrival(&mut self, sent_at: Nanos, bytes: u64) -> Nanos;
+
+    /// The same for one half of an exchange: the receiver sends a message of this length at this time, too, and what a
+    /// transport has to hear from it waits behind that.
+    fn exchange(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
+        self.arrival(sent_at, bytes)
+    }
 }
 
 /// The parameters of one direction of a link.
@@ -20,6 +26,8 @@ pub struct LinkParameters {
     pub latency: Nanos,
     /// Rate of this direction, in bits per second on the wire.
     pub rate: BitRate,
+    /// Rate of the way back.
+    pub back: BitRate,
     /// Payload bytes per packet; `None`: no packet overhead.
     pub packet_payload: Option<Bytes>,
     /// Bytes on the wire per packet beyond its payload.
@@ -33,11 +41,12 @@ pub struct LinkParameters {
 }
 
 impl LinkParameters {
-    /// A direction of this latency and rate, without packets, jitter or loss.
+    /// A direction of this latency and rate, which is also that of the way back, without packets, jitter or loss.
     pub fn new(latency: Nanos, rate: BitRate) -> LinkParameters {
         LinkParameters {
             latency,
             rate,
+            back: rate,
             packet_payload: None,
             packet_overhead: Bytes(0),
             jitter: Nanos(0),
@@ -85,14 +94,20 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn arrivals(entry: &ModelEntry, parameters: &LinkParameters, sends: &[(u64, u64)]) -> Vec<u64> {
+    /// Gap, bytes, whether it is half of an exchange.
+    type Send = (u64, u64, bool);
+
+    fn arrivals(entry: &ModelEntry, parameters: &LinkParameters, sends: &[Send]) -> Vec<u64> {
         let mut model = entry.direction(parameters);
         let mut now = 0;
         sends
             .iter()
-            .map(|&(gap, bytes)| {
+            .map(|&(gap, bytes, exchange)| {
                 now += gap;
-                model.arrival(Nanos(now), bytes).0
+                match exchange {
+                    true => model.exchange(Nanos(now), bytes).0,
+                    false => model.arrival(Nanos(now), bytes).0,
+                }
             })
             .collect()
     }
@@ -132,8 +147,8 @@ mod tests {
         ]
     }
 
-    fn sends() -> impl Strategy<Value = Vec<(u64, u64)>> {
-        prop::collection::vec((0u64..5_000_000, 0u64..200_000), 1..20)
+    fn sends() -> impl Strategy<Value = Vec<Send>> {
+        prop::collection::vec((0u64..5_000_000, 0u64..200_000, any::<bool>()), 1..20)
     }
 
     fn is_later(left: &[u64], right: &[u64]) -> bool {
@@ -148,7 +163,7 @@ mod tests {
                 let at = arrivals(entry, &base, &sends);
                 prop_assert!(at.is_sorted());
                 let (mut now, mut total) = (0u128, 0u128);
-                for (&(gap, bytes), &arrived) in sends.iter().zip(&at) {
+                for (&(gap, bytes, _), &arrived) in sends.iter().zip(&at) {
                     now += gap as u128;
                     total += bytes as u128;
                     prop_assert!(arrived as u128 >= now + base.latency.0 as u128);
@@ -166,7 +181,7 @@ mod tests {
             for worse in worse(base) {
                 prop_assert!(is_later(&arrivals(entry, &worse, &sends), &at));
             }
-            let larger: Vec<_> = sends.iter().map(|&(gap, bytes)| (gap, bytes + more)).collect();
+            let larger: Vec<_> = sends.iter().map(|&(gap, bytes, exchange)| (gap, bytes + more, exchange)).collect();
             prop_assert!(is_later(&arrivals(entry, &base, &larger), &at));
         }
 
@@ -180,17 +195,27 @@ mod tests {
             }
         }
 
+        /// Half of an exchange never arrives before the same message alone.
+        #[test]
+        fn an_exchange_is_no_faster(bytes in 0u64..3_000_000, base in links()) {
+            let lossless = LinkParameters { tcp: TcpParameters { loss: 0.0, queue: None, ..base.tcp }, ..base };
+            for entry in models() {
+                let [alone, half] = [false, true].map(|exchange| arrivals(entry, &lossless, &[(0, bytes, exchange)]));
+                prop_assert!(is_later(&half, &alone), "{}: {half:?}, {alone:?}", entry.id);
+            }
+        }
+
         /// One message, without loss: monotone for every model.
         #[test]
         fn one_message_takes_longer_on_a_worse_link(bytes in 0u64..3_000_000, more in 0u64..100_000, base in links()) {
             let lossless = LinkParameters { tcp: TcpParameters { loss: 0.0, queue: None, warm: false, ..base.tcp }, ..base };
             for entry in models() {
-                let at = arrivals(entry, &lossless, &[(0, bytes)]);
+                let at = arrivals(entry, &lossless, &[(0, bytes, false)]);
                 for worse in worse(lossless) {
-                    let later = arrivals(entry, &worse, &[(0, bytes)]);
+                    let later = arrivals(entry, &worse, &[(0, bytes, false)]);
                     prop_assert!(is_later(&later, &at), "{}: {at:?}, {later:?}", entry.id);
                 }
-                prop_assert!(is_later(&arrivals(entry, &lossless, &[(0, bytes + more)]), &at), "{}", entry.id);
+                prop_assert!(is_later(&arrivals(entry, &lossless, &[(0, bytes + more, false)]), &at), "{}", entry.id);
             }
         }
     }

@@ -72,7 +72,7 @@ struct Operation {
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Compute,
-    Send { direction: u8 },
+    Send { direction: u8, exchange: bool },
     Receive,
 }
 
@@ -178,12 +178,14 @@ impl Schedule {
             *clock += scaled(operation.compute, link.compute_scale);
             match operation.act {
                 Kind::Compute => {}
-                Kind::Send { direction } => {
+                Kind::Send { direction, exchange } => {
                     let model = directions[usize::from(direction)].get_or_insert_with(|| {
                         let is_up = usize::from(operation.party) == Party::Client.index();
                         link.model.direction(if is_up { &link.up } else { &link.down })
                     });
-                    arrivals[operation.message as usize] = model.arrival(Nanos(*clock), operation.bytes).0;
+                    let (sent_at, bytes) = (Nanos(*clock), operation.bytes);
+                    let arrival = if exchange { model.exchange(sent_at, bytes) } else { model.arrival(sent_at, bytes) };
+                    arrivals[operation.message as usize] = arrival.0;
                 }
                 Kind::Receive => *clock = (*clock).max(arrivals[operation.message as usize]),
             }
@@ -216,13 +218,13 @@ impl PhaseSchedule {
                 self.pending[party.index()] += event.compute.0;
                 return Ok(true);
             }
-            Act::Send { to, bytes } => {
+            Act::Send { to, bytes, exchange } => {
                 let (direction, message) = (direction_index(party, to), self.messages);
                 under_way[direction].push_back((message, *depth + 1));
                 self.messages = message.checked_add(1).ok_or(ScheduleError::TooMany)?;
                 self.rounds = self.rounds.max(*depth + 1);
                 self.bytes[direction] += bytes;
-                (message, bytes, Kind::Send { direction: direction as u8 })
+                (message, bytes, Kind::Send { direction: direction as u8, exchange })
             }
             Act::Receive { from } => {
                 let Some((message, sent_depth)) = under_way[direction_index(from, party)].pop_front() else {

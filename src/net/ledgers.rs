@@ -30,7 +30,7 @@ pub(crate) fn encode(ledger: &Ledger) -> Vec<u8> {
     let event = |event: &Event| {
         let (act, party, bytes) = match event.act {
             Act::Leave => (0, 0, 0),
-            Act::Send { to, bytes } => (1, to as u8, bytes),
+            Act::Send { to, bytes, exchange } => (if exchange { 3 } else { 1 }, to as u8, bytes),
             Act::Receive { from } => (2, from as u8, 0),
         };
         (event.phase as u8, event.layer, event.compute.0, act, party, bytes)
@@ -85,7 +85,7 @@ pub(crate) fn decode(json: &[u8], party: Party, layers: usize) -> Result<Ledger,
     for (in_phase, in_layer, compute, act, party, bytes) in record.events {
         let act = match act {
             0 => Act::Leave,
-            1 => Act::Send { to: other(party)?, bytes },
+            1 | 3 => Act::Send { to: other(party)?, bytes, exchange: act == 3 },
             2 => Act::Receive { from: other(party)? },
             _ => return Err("there is no such act".to_string()),
         };
@@ -127,7 +127,12 @@ mod tests {
         ledger.sent.insert((phase, layer, to), crate::link::Traffic { bytes: 30, messages: 2, depth: 4 });
         for (bytes, sent_at) in [(10, Nanos(5)), (20, Nanos(6))] {
             ledger.messages.push(Sent { phase, layer, to, bytes, depth: 4, sent_at, arrives_at: sent_at });
-            ledger.events.push(Event { phase, layer, compute: Nanos(1), act: Act::Send { to, bytes } });
+            ledger.events.push(Event {
+                phase,
+                layer,
+                compute: Nanos(1),
+                act: Act::Send { to, bytes, exchange: bytes > 10 },
+            });
         }
         ledger.events.push(Event { phase, layer, compute: Nanos(2), act: Act::Receive { from: Party::Dealer } });
         ledger.events.push(Event { phase, layer, compute: Nanos(3), act: Act::Leave });

@@ -5,7 +5,7 @@
 //! * `frame`: what is on the wire.
 //! * `hello`: the first words, in which both sides find out whether they mean the same execution.
 //! * `lane`: one connection: its tasks, its bounded queues, its time-outs.
-//! * `wire`: the lanes of one party as a [`crate::link::Transport`].
+//! * `wire`: the lanes of one party as the transport of its endpoint.
 //! * `ledgers`: what a party recorded, for the client.
 
 mod error;

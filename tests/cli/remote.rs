@@ -159,7 +159,8 @@ fn sessions_have_randomness_of_their_own() {
     parties.query(&["x.toml", "--out", "kept"]).expect(0);
     parties.query(&["x.toml", "--out", "fresh", "--fresh"]).expect(0);
     parties.query(&["x.toml", "--out", "warm", "--warm-up", "3 MB"]).expect(0);
-    parties.query(&["x.toml", "--out", "both", "--fresh", "--warm-up", "3 MB"]).expect(0);
+    let address = parties.server.address.clone();
+    parties.query(&["x.toml", "--out", "both", "--online", &address, "--warm-up", "3 MB"]).expect(0);
     let rows: Vec<RunRecord> =
         ["kept", "fresh", "warm", "both"].iter().flat_map(|folder| parties.rows(folder)).collect();
     let transcripts: std::collections::HashSet<_> = rows.iter().map(|row| row.transcript_blake3).collect();

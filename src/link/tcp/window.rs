@@ -44,6 +44,8 @@ pub(super) struct Window {
     most: f64,
     /// Shortest round trip that is possible, ns.
     round_trip: u64,
+    /// Average of those measured (RFC 6298), ns.
+    smoothed: f64,
     round: Round,
     /// Most segments under way in this round and the one before.
     peak: [u64; 2],
@@ -87,17 +89,11 @@ impl Window {
             initial: (initial.max(1) as f64).min(most),
             most,
             round_trip: round_trip.0,
+            smoothed: round_trip.0 as f64,
             round: Round::default(),
             peak: [0; 2],
             cubic: Cubic::default(),
         }
-    }
-
-    /// A connection that has carried enough to know a path that holds `pipe` segments.
-    pub(super) fn warm(mut self, pipe: u64) -> Window {
-        self.size = (pipe as f64).clamp(self.initial, self.most);
-        self.threshold = self.size;
-        self
     }
 
     /// Segments that may be under way.
@@ -107,7 +103,7 @@ impl Window {
 
     /// After so long without sending, ns, the window shrinks.
     pub(super) fn time_out(&self) -> u64 {
-        self.round_trip + RTO_MARGIN
+        self.smoothed as u64 + RTO_MARGIN
     }
 
     /// Nothing was sent for `idle`, ns, and nothing is under way: half the window for every time-out that went by.
@@ -128,6 +124,7 @@ impl Window {
     }
 
     pub(super) fn acknowledged(&mut self, ack: Ack) {
+        self.smoothed += (ack.round_trip as f64 - self.smoothed) / 8.0;
         if ack.total >= self.round.end {
             self.round = Round { started: ack.now, last_ack: ack.now, end: ack.sent, shortest: u64::MAX, samples: 0 };
             self.peak = [0, self.peak[0]];

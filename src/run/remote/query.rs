@@ -25,8 +25,8 @@ pub struct QueryOptions {
     pub dealer: String,
     /// Time-outs.
     pub waits: Waits,
-    /// The online phase gets a connection of its own, on which nothing was sent before.
-    pub fresh: bool,
+    /// The online phase gets a connection of its own, on which nothing was sent before, to this address of the server.
+    pub online: Option<String>,
     /// Bytes of padding that server and client send each other before the online phase, so that the connection's window opens.
     pub warm_up: u64,
     /// Randomness from the scenario's seed: insecure, for benchmarks.
@@ -65,14 +65,14 @@ struct Remote<'a> {
 impl Remote<'_> {
     /// The session's connections: to the server, to the dealer, and perhaps a second one to the server.
     fn connect(&self, offer: Offer) -> Result<Vec<Connection>, NetError> {
-        let QueryOptions { server, dealer, fresh, .. } = self.query;
+        let QueryOptions { server, dealer, online, .. } = self.query;
         let hello = Hello::new(Session::random(), Purpose::Query(offer));
         let all = async {
             // The server first: it tells the dealer of the session.
             let mut connections = vec![self.credentials.connect(server, Party::Server, &hello).await?];
-            if *fresh {
+            if let Some(address) = online {
                 let hello = Hello { purpose: Purpose::Online, ..hello.clone() };
-                connections.push(self.credentials.connect(server, Party::Server, &hello).await?);
+                connections.push(self.credentials.connect(address, Party::Server, &hello).await?);
             }
             connections.push(self.credentials.connect(dealer, Party::Dealer, &hello).await?);
             Ok(connections)
@@ -131,14 +131,14 @@ fn complete(ledgers: &mut [Ledger; 3], link: &LinkConfig) -> Result<(), LinkErro
 impl Executor for Remote<'_> {
     fn execute(&self, place: &Place, query: &Query) -> Result<Inference, RunError> {
         let Place { names, round, image } = *place;
-        let QueryOptions { waits, fresh, warm_up, insecure_seed, digest, .. } = self.query;
+        let QueryOptions { waits, online, warm_up, insecure_seed, digest, .. } = self.query;
         let offer = Offer {
             scenario: digest.clone(),
             plan: plan_digest(query.plan),
             model: names.model.clone(),
             protocol: names.protocol.clone(),
             link: names.link.clone(),
-            fresh: *fresh,
+            fresh: online.is_some(),
             warm_up: *warm_up,
             seeded: insecure_seed.then_some((round, image)),
         };

@@ -1,0 +1,110 @@
+//! Joins two TUN devices by a link in user space: in each direction a queue with tail drop, a rate, a delay.
+//!
+//! Each packet is stamped when it is read from one device: it leaves the queue when the packets before it have left and its
+//! own bits have passed at the rate, and is written to the other device a delay later. A packet that finds more than the
+//! queue's bytes before it is dropped. IP packets are counted as they are, without any headers below them.
+//!
+//! The devices are made here and moved into their namespaces by whoever called; see `../validate-link.sh`.
+
+use anyhow::{Context, Result};
+use clap::Parser;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+use tun_rs::{DeviceBuilder, SyncDevice};
+
+/// An idle virtual processor wakes so much late: the last stretch before a packet is due is spun.
+const SPIN: Duration = Duration::from_micros(100);
+
+#[derive(Parser)]
+struct Args {
+    /// Names of the two devices
+    #[arg(long, num_args = 2, default_values = ["lh-a", "lh-b"])]
+    devices: Vec<String>,
+    /// One way, in milliseconds
+    #[arg(long)]
+    delay_ms: f64,
+    /// Of each direction, in Mbit/s
+    #[arg(long)]
+    mbit: f64,
+    /// Bytes that wait before the link, at most
+    #[arg(long, default_value_t = u64::MAX)]
+    queue: u64,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let open = |name: &String| -> Result<Arc<SyncDevice>> {
+        let device = DeviceBuilder::new().name(name).mtu(1500).build_sync();
+        Ok(Arc::new(device.with_context(|| format!("cannot make the TUN device {name} (root is needed)"))?))
+    };
+    let (a, b) = (open(&args.devices[0])?, open(&args.devices[1])?);
+    let link = Link {
+        delay: Duration::from_secs_f64(args.delay_ms / 1e3),
+        ns_per_byte: 8e3 / args.mbit,
+        queue: args.queue,
+    };
+    // Whoever waits for the devices reads this line.
+    println!("ready");
+    let directions = [(a.clone(), b.clone()), (b, a)].map(|(from, to)| {
+        let dropped = Arc::new(AtomicU64::new(0));
+        direction(from, to, link, dropped.clone());
+        dropped
+    });
+    let mut known = [0, 0];
+    loop {
+        std::thread::sleep(Duration::from_secs(1));
+        let now = directions.each_ref().map(|dropped| dropped.load(Ordering::Relaxed));
+        if now != known {
+            println!("dropped {} and {} packets", now[0], now[1]);
+            known = now;
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Link {
+    delay: Duration,
+    ns_per_byte: f64,
+    queue: u64,
+}
+
+/// Starts the threads that read at one end and write at the other.
+fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Arc<AtomicU64>) {
+    let (send, under_way) = mpsc::channel::<(Instant, Vec<u8>)>();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        let mut free_at = Instant::now();
+        // A device that was not brought up yet, or moves to its namespace, is tried again.
+        loop {
+            let Ok(length) = from.recv(&mut buffer) else {
+                std::thread::sleep(Duration::from_millis(10));
+                continue;
+            };
+            let now = Instant::now();
+            let waiting = free_at.saturating_duration_since(now).as_nanos() as f64 / link.ns_per_byte;
+            if waiting > link.queue as f64 {
+                dropped.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            free_at = free_at.max(now) + Duration::from_nanos((length as f64 * link.ns_per_byte) as u64);
+            if send.send((free_at + link.delay, buffer[..length].to_vec())).is_err() {
+                return;
+            }
+        }
+    });
+    std::thread::spawn(move || {
+        // Timers are not to be rounded up by 50 us.
+        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+        for (due, packet) in under_way {
+            let left = due.saturating_duration_since(Instant::now());
+            if left > SPIN {
+                std::thread::sleep(left - SPIN);
+            }
+            while Instant::now() < due {
+                std::hint::spin_loop();
+            }
+            let _ = to.send(&packet);
+        }
+    });
+}
