@@ -7,10 +7,13 @@
 use criterion::{Criterion, Throughput};
 use hdrhistogram::Histogram;
 use longhaul::link::{
-    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, LinkParameters, Party, find_model, run_parties,
+    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, LinkParameters, Party, Schedule, Trace, find_model,
+    run_parties,
 };
+use longhaul::run::{Condition, SweepOptions, sweep};
 use longhaul::units::{BitRate, Nanos};
 use std::hint::black_box;
+use std::path::Path;
 
 fn link(clock: ClockMode, latency: Nanos) -> LinkConfig {
     let direction = LinkParameters::new(latency, BitRate(10_000_000_000));
@@ -75,9 +78,36 @@ fn channel(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Link conditions a second that one recorded execution is asked about, as `longhaul sweep` does, on all cores.
+fn replays(criterion: &mut Criterion) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/sweep/traces/resnet18.fused.lan.trace");
+    let trace = Trace::decode(&std::fs::read(path).expect("a committed trace")).expect("a trace");
+    let schedule = Schedule::new(trace.events.each_ref().map(|events| &events[..])).expect("an execution");
+    let mut group = criterion.benchmark_group("replay of ResNet-18 under fused");
+    for model in ["ideal", "tcp"] {
+        let model = find_model(model).expect("registered");
+        let plane: Vec<Condition> = (0..20)
+            .flat_map(|latency| (0..20).map(move |rate| (latency, rate)))
+            .map(|(latency, rate)| Condition {
+                model,
+                latency: Nanos(100_000 << (latency / 2)),
+                rate: BitRate(1_000_000 << (rate / 2)),
+            })
+            .collect();
+        group.throughput(Throughput::Elements(plane.len() as u64));
+        group.bench_function(model.id, |bencher| {
+            bencher.iter(|| {
+                black_box(sweep(&schedule, &plane, SweepOptions { compute_scale: 1.0, ..Default::default() }))
+            });
+        });
+    }
+    group.finish();
+}
+
 fn main() {
     lateness();
     let mut criterion = Criterion::default().configure_from_args();
     channel(&mut criterion);
+    replays(&mut criterion);
     criterion.final_summary();
 }

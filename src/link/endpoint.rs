@@ -85,10 +85,6 @@ impl Direction {
     }
 }
 
-fn arrival(model: &mut Box<dyn LinkModel>, sent_at: Nanos, bytes: u64, exchange: bool) -> Nanos {
-    if exchange { model.exchange(sent_at, bytes) } else { model.arrival(sent_at, bytes) }
-}
-
 impl Endpoint {
     /// To be called on the party's own thread: waits for its first turn.
     pub(super) fn start(me: Party, transport: Arc<dyn Transport>, config: &LinkConfig) -> Result<Endpoint, LinkError> {
@@ -173,20 +169,8 @@ impl Endpoint {
     /// # Errors
     /// [`LinkError::PeerFailed`], [`LinkError::Cancelled`].
     pub fn send(&mut self, to: Party, bytes: Vec<u8>) -> Result<(), LinkError> {
-        self.send_as(to, bytes, false)
-    }
-
-    /// Sends one half of an exchange: `to` sends as much at the same time, before it waits for this.
-    ///
-    /// # Errors
-    /// See [`Endpoint::send`].
-    pub fn send_half(&mut self, to: Party, bytes: Vec<u8>) -> Result<(), LinkError> {
-        self.send_as(to, bytes, true)
-    }
-
-    fn send_as(&mut self, to: Party, bytes: Vec<u8>, exchange: bool) -> Result<(), LinkError> {
         self.charge();
-        self.record(Act::Send { to, bytes: bytes.len() as u64, exchange });
+        self.record(Act::Send { to, bytes: bytes.len() as u64 });
         let account = &self.accounts[self.phase.index()];
         let direction =
             self.directions.get_mut(&(self.phase, to)).expect("a party has a direction to every other party");
@@ -195,7 +179,7 @@ impl Endpoint {
         // When a real network delivers is only known there.
         let emulated = self.mode != ClockMode::Real;
         let arrives_at = match emulated {
-            true => arrival(&mut direction.actual, account.totals.now, length, exchange),
+            true => direction.actual.arrival(account.totals.now, length),
             false => account.totals.now,
         };
         let message = Message {
@@ -204,7 +188,7 @@ impl Endpoint {
             arrives_at,
             path: if emulated { direction.path(self.layer, account, arrives_at) } else { Arc::default() },
             floor_arrives_at: match emulated {
-                true => arrival(&mut direction.floor, account.totals.floor, length, exchange),
+                true => direction.floor.arrival(account.totals.floor, length),
                 false => Nanos(0),
             },
             bytes,
@@ -312,7 +296,8 @@ impl Endpoint {
         self.charge();
         self.record(Act::Leave);
         let now = self.accounts[self.phase.index()].totals.now;
-        self.ledger.marks.push(Mark { phase: self.phase, layer: self.layer, now });
+        let events = self.ledger.events.len();
+        self.ledger.marks.push(Mark { phase: self.phase, layer: self.layer, now, events });
     }
 
     /// Ends the party's work: its clocks stand still from here on, while it frees what it held.

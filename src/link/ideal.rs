@@ -12,6 +12,7 @@ pub(super) const ENTRY: ModelEntry = ModelEntry {
     summary: "constant latency and rate, first in first out",
     transport: false,
     build: |parameters| Box::new(Ideal::new(*parameters)),
+    connect: None,
 };
 
 struct Ideal {

@@ -6,36 +6,43 @@ use crate::units::Nanos;
 /// Delays each arrival by a time drawn evenly from zero to the jitter, and never lets a message pass the one before.
 pub(super) struct Jittered {
     inner: Box<dyn LinkModel>,
+    delays: Delays,
+}
+
+/// The delays of one direction, message after message.
+pub(super) struct Delays {
     jitter: Nanos,
     random: Random,
     last: Nanos,
 }
 
-impl Jittered {
-    pub(super) fn new(inner: Box<dyn LinkModel>, parameters: &LinkParameters) -> Jittered {
+impl Delays {
+    pub(super) fn new(parameters: &LinkParameters) -> Delays {
         // Not the numbers that decide which segments are lost.
-        let random = Random::new(!parameters.seed);
-        Jittered { inner, jitter: parameters.jitter, random, last: Nanos(0) }
+        Delays { jitter: parameters.jitter, random: Random::new(!parameters.seed), last: Nanos(0) }
+    }
+
+    /// When the next message arrives that would arrive then.
+    pub(super) fn delay(&mut self, arrival: Nanos) -> Nanos {
+        if self.jitter != Nanos(0) {
+            let delay = (self.random.unit() * self.jitter.0 as f64) as u64;
+            self.last = self.last.max(Nanos(arrival.0 + delay));
+            return self.last;
+        }
+        arrival
     }
 }
 
 impl Jittered {
-    fn delayed(&mut self, arrival: Nanos) -> Nanos {
-        let delay = (self.random.unit() * self.jitter.0 as f64) as u64;
-        self.last = self.last.max(Nanos(arrival.0 + delay));
-        self.last
+    pub(super) fn new(inner: Box<dyn LinkModel>, parameters: &LinkParameters) -> Jittered {
+        Jittered { inner, delays: Delays::new(parameters) }
     }
 }
 
 impl LinkModel for Jittered {
     fn arrival(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
         let arrival = self.inner.arrival(sent_at, bytes);
-        self.delayed(arrival)
-    }
-
-    fn exchange(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
-        let arrival = self.inner.exchange(sent_at, bytes);
-        self.delayed(arrival)
+        self.delays.delay(arrival)
     }
 }
 

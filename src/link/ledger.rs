@@ -47,6 +47,8 @@ pub struct Mark {
     pub layer: u32,
     /// Its time in that phase.
     pub now: Nanos,
+    /// How many events it had recorded.
+    pub events: usize,
 }
 
 /// What a party did at one call of its endpoint, and what it computed since the call before: all that its clock depends on
@@ -74,8 +76,6 @@ pub enum Act {
         to: Party,
         /// Payload.
         bytes: u64,
-        /// It is one half of an exchange: the receiver sends as much at the same time.
-        exchange: bool,
     },
     /// The next message from another party.
     Receive {

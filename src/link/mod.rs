@@ -4,6 +4,7 @@
 //! * `fabric`: carries messages between the parties' threads, decides who runs, bounds memory.
 //! * `transport`: what carries messages, in general.
 //! * `replay`: the clocks of an execution under another link, from what its parties did.
+//! * `simulate`: the same where both directions of a link depend on each other; `retime`: a run's clocks from it.
 //! * `trace`: that, as a file.
 //! * `endpoint`: what one party holds: its clocks, its meter and its end of every channel.
 //! * `path`: what a party's time is made of, along the critical path.
@@ -20,7 +21,9 @@ mod model;
 mod party;
 mod path;
 mod replay;
+mod retime;
 mod run;
+mod simulate;
 mod tcp;
 mod trace;
 mod transport;

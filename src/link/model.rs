@@ -11,12 +11,6 @@ pub trait LinkModel: Send {
     ///
     /// Calls come in sending order, with `sent_at` never decreasing; arrivals never decrease either.
     fn arrival(&mut self, sent_at: Nanos, bytes: u64) -> Nanos;
-
-    /// The same for one half of an exchange: the receiver sends a message of this length at this time, too, and what a
-    /// transport has to hear from it waits behind that.
-    fn exchange(&mut self, sent_at: Nanos, bytes: u64) -> Nanos {
-        self.arrival(sent_at, bytes)
-    }
 }
 
 /// The parameters of one direction of a link.
@@ -26,8 +20,6 @@ pub struct LinkParameters {
     pub latency: Nanos,
     /// Rate of this direction, in bits per second on the wire.
     pub rate: BitRate,
-    /// Rate of the way back.
-    pub back: BitRate,
     /// Payload bytes per packet; `None`: no packet overhead.
     pub packet_payload: Option<Bytes>,
     /// Bytes on the wire per packet beyond its payload.
@@ -41,12 +33,11 @@ pub struct LinkParameters {
 }
 
 impl LinkParameters {
-    /// A direction of this latency and rate, which is also that of the way back, without packets, jitter or loss.
+    /// A direction of this latency and rate, without packets, jitter or loss.
     pub fn new(latency: Nanos, rate: BitRate) -> LinkParameters {
         LinkParameters {
             latency,
             rate,
-            back: rate,
             packet_payload: None,
             packet_overhead: Bytes(0),
             jitter: Nanos(0),
@@ -66,6 +57,44 @@ pub struct ModelEntry {
     pub transport: bool,
     /// A fresh, idle direction, without jitter.
     pub(super) build: fn(&LinkParameters) -> Box<dyn LinkModel>,
+    /// For models whose two directions depend on each other: a fresh, idle connection, of what each side sends over. Only a clock
+    /// that knows what both sides do can use it.
+    pub(super) connect: Option<Connect>,
+}
+
+/// Makes a connection.
+pub(super) type Connect = fn([&LinkParameters; 2]) -> Box<dyn Connection>;
+
+/// One end of a connection, 0 or 1.
+pub(super) type Side = usize;
+
+/// Something that will happen on a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Happening {
+    /// ns.
+    pub at: u64,
+    /// Who has sent what it is about.
+    pub side: Side,
+    pub what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    /// A part of a message is on the other side.
+    Arrives,
+    /// The sender hears of it.
+    Acknowledged,
+    /// The side's next message is whole on the other side.
+    Delivered,
+}
+
+/// Both directions of a link, whose calls come in the order of time. Each call adds what will happen because of it.
+pub(super) trait Connection {
+    /// A side hands over a message.
+    fn send(&mut self, side: Side, sent_at: u64, bytes: u64, happenings: &mut Vec<Happening>);
+
+    /// Something happens that an earlier call told of.
+    fn happen(&mut self, happening: Happening, happenings: &mut Vec<Happening>);
 }
 
 impl ModelEntry {
@@ -94,20 +123,14 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Gap, bytes, whether it is half of an exchange.
-    type Send = (u64, u64, bool);
-
-    fn arrivals(entry: &ModelEntry, parameters: &LinkParameters, sends: &[Send]) -> Vec<u64> {
+    fn arrivals(entry: &ModelEntry, parameters: &LinkParameters, sends: &[(u64, u64)]) -> Vec<u64> {
         let mut model = entry.direction(parameters);
         let mut now = 0;
         sends
             .iter()
-            .map(|&(gap, bytes, exchange)| {
+            .map(|&(gap, bytes)| {
                 now += gap;
-                match exchange {
-                    true => model.exchange(Nanos(now), bytes).0,
-                    false => model.arrival(Nanos(now), bytes).0,
-                }
+                model.arrival(Nanos(now), bytes).0
             })
             .collect()
     }
@@ -147,8 +170,8 @@ mod tests {
         ]
     }
 
-    fn sends() -> impl Strategy<Value = Vec<Send>> {
-        prop::collection::vec((0u64..5_000_000, 0u64..200_000, any::<bool>()), 1..20)
+    fn sends() -> impl Strategy<Value = Vec<(u64, u64)>> {
+        prop::collection::vec((0u64..5_000_000, 0u64..200_000), 1..20)
     }
 
     fn is_later(left: &[u64], right: &[u64]) -> bool {
@@ -163,7 +186,7 @@ mod tests {
                 let at = arrivals(entry, &base, &sends);
                 prop_assert!(at.is_sorted());
                 let (mut now, mut total) = (0u128, 0u128);
-                for (&(gap, bytes, _), &arrived) in sends.iter().zip(&at) {
+                for (&(gap, bytes), &arrived) in sends.iter().zip(&at) {
                     now += gap as u128;
                     total += bytes as u128;
                     prop_assert!(arrived as u128 >= now + base.latency.0 as u128);
@@ -181,7 +204,7 @@ mod tests {
             for worse in worse(base) {
                 prop_assert!(is_later(&arrivals(entry, &worse, &sends), &at));
             }
-            let larger: Vec<_> = sends.iter().map(|&(gap, bytes, exchange)| (gap, bytes + more, exchange)).collect();
+            let larger: Vec<_> = sends.iter().map(|&(gap, bytes)| (gap, bytes + more)).collect();
             prop_assert!(is_later(&arrivals(entry, &base, &larger), &at));
         }
 
@@ -195,27 +218,17 @@ mod tests {
             }
         }
 
-        /// Half of an exchange never arrives before the same message alone.
-        #[test]
-        fn an_exchange_is_no_faster(bytes in 0u64..3_000_000, base in links()) {
-            let lossless = LinkParameters { tcp: TcpParameters { loss: 0.0, queue: None, ..base.tcp }, ..base };
-            for entry in models() {
-                let [alone, half] = [false, true].map(|exchange| arrivals(entry, &lossless, &[(0, bytes, exchange)]));
-                prop_assert!(is_later(&half, &alone), "{}: {half:?}, {alone:?}", entry.id);
-            }
-        }
-
         /// One message, without loss: monotone for every model.
         #[test]
         fn one_message_takes_longer_on_a_worse_link(bytes in 0u64..3_000_000, more in 0u64..100_000, base in links()) {
             let lossless = LinkParameters { tcp: TcpParameters { loss: 0.0, queue: None, warm: false, ..base.tcp }, ..base };
             for entry in models() {
-                let at = arrivals(entry, &lossless, &[(0, bytes, false)]);
+                let at = arrivals(entry, &lossless, &[(0, bytes)]);
                 for worse in worse(lossless) {
-                    let later = arrivals(entry, &worse, &[(0, bytes, false)]);
+                    let later = arrivals(entry, &worse, &[(0, bytes)]);
                     prop_assert!(is_later(&later, &at), "{}: {at:?}, {later:?}", entry.id);
                 }
-                prop_assert!(is_later(&arrivals(entry, &lossless, &[(0, bytes + more, false)]), &at), "{}", entry.id);
+                prop_assert!(is_later(&arrivals(entry, &lossless, &[(0, bytes + more)]), &at), "{}", entry.id);
             }
         }
     }

@@ -2,10 +2,12 @@
 //!
 //! A party's clock depends on what it computed, on the order of its calls and on the arrivals it waits for (`endpoint`).
 //! Order and computing are in its [`Event`]s, arrivals follow from the link model. A [`Schedule`] puts the parties' events in
-//! an order in which every message is sent before it is received; going through it once gives every clock, to the nanosecond
+//! an order in which every message is sent before it is received; going through it once gives every clock (where the two directions of
+//! a link depend on each other, `simulate` goes through it in the order of time), to the nanosecond
 //! what a run on the virtual clock with the same computing times gives.
 
 use super::ledger::{Act, Event};
+use super::simulate::simulate;
 use super::{LinkModel, LinkParameters, ModelEntry, Party, Phase};
 use crate::units::Nanos;
 use std::collections::VecDeque;
@@ -60,25 +62,25 @@ pub enum ScheduleError {
 
 /// One event with its message's place among those of its phase.
 #[derive(Clone, Copy)]
-struct Operation {
-    compute: u64,
-    bytes: u64,
+pub(super) struct Operation {
+    pub compute: u64,
+    pub bytes: u64,
     /// Of the phase's messages.
-    message: u32,
-    party: u8,
-    act: Kind,
+    pub message: u32,
+    pub party: u8,
+    pub act: Kind,
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Kind {
+pub(super) enum Kind {
     Compute,
-    Send { direction: u8, exchange: bool },
+    Send { direction: u8 },
     Receive,
 }
 
 #[derive(Clone, Default)]
-struct PhaseSchedule {
-    operations: Vec<Operation>,
+pub(super) struct PhaseSchedule {
+    pub operations: Vec<Operation>,
     messages: u32,
     rounds: u32,
     /// By [`direction_index`].
@@ -93,7 +95,7 @@ pub struct Schedule {
     phases: [PhaseSchedule; 3],
 }
 
-fn direction_index(from: Party, to: Party) -> usize {
+pub(super) fn direction_index(from: Party, to: Party) -> usize {
     3 * from.index() + to.index()
 }
 
@@ -166,11 +168,19 @@ impl Schedule {
         sums
     }
 
+    /// A phase's operations, every message sent before it is received.
+    pub(super) fn operations(&self, phase: Phase) -> &[Operation] {
+        &self.phases[phase.index()].operations
+    }
+
     /// The clocks at the end of `phase` over `link`. `arrivals` is working memory, to be used again.
     pub fn clocks(&self, phase: Phase, link: &ReplayLink, arrivals: &mut Vec<u64>) -> PhaseClocks {
         let PhaseSchedule { operations, messages, .. } = &self.phases[phase.index()];
         arrivals.clear();
         arrivals.resize(*messages as usize, 0);
+        if link.model.connect.is_some() {
+            return PhaseClocks { parties: simulate(&self.phases[phase.index()], link, arrivals).map(Nanos) };
+        }
         let mut directions: [Option<Box<dyn LinkModel>>; 9] = Default::default();
         let mut now = [0u64; 3];
         for operation in operations {
@@ -178,14 +188,12 @@ impl Schedule {
             *clock += scaled(operation.compute, link.compute_scale);
             match operation.act {
                 Kind::Compute => {}
-                Kind::Send { direction, exchange } => {
+                Kind::Send { direction } => {
                     let model = directions[usize::from(direction)].get_or_insert_with(|| {
                         let is_up = usize::from(operation.party) == Party::Client.index();
                         link.model.direction(if is_up { &link.up } else { &link.down })
                     });
-                    let (sent_at, bytes) = (Nanos(*clock), operation.bytes);
-                    let arrival = if exchange { model.exchange(sent_at, bytes) } else { model.arrival(sent_at, bytes) };
-                    arrivals[operation.message as usize] = arrival.0;
+                    arrivals[operation.message as usize] = model.arrival(Nanos(*clock), operation.bytes).0;
                 }
                 Kind::Receive => *clock = (*clock).max(arrivals[operation.message as usize]),
             }
@@ -218,13 +226,13 @@ impl PhaseSchedule {
                 self.pending[party.index()] += event.compute.0;
                 return Ok(true);
             }
-            Act::Send { to, bytes, exchange } => {
+            Act::Send { to, bytes } => {
                 let (direction, message) = (direction_index(party, to), self.messages);
                 under_way[direction].push_back((message, *depth + 1));
                 self.messages = message.checked_add(1).ok_or(ScheduleError::TooMany)?;
                 self.rounds = self.rounds.max(*depth + 1);
                 self.bytes[direction] += bytes;
-                (message, bytes, Kind::Send { direction: direction as u8, exchange })
+                (message, bytes, Kind::Send { direction: direction as u8 })
             }
             Act::Receive { from } => {
                 let Some((message, sent_depth)) = under_way[direction_index(from, party)].pop_front() else {
@@ -254,6 +262,6 @@ fn directions() -> impl Iterator<Item = (Phase, Party, Party)> {
     Phase::ALL.into_iter().flat_map(move |phase| pairs().map(move |(from, to)| (phase, from, to)))
 }
 
-fn scaled(compute: u64, scale: f64) -> u64 {
+pub(super) fn scaled(compute: u64, scale: f64) -> u64 {
     if scale == 1.0 { compute } else { (compute as f64 * scale).round() as u64 }
 }

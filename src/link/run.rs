@@ -1,6 +1,7 @@
 //! Runs the three parties, each on its own thread.
 
 use super::fabric::Fabric;
+use super::retime::retime;
 use super::transport::Transport;
 use super::{
     Captured, ClockMode, ComputeMode, Endpoint, Ledger, LinkError, LinkModel, LinkParameters, ModelEntry, Party,
@@ -140,12 +141,20 @@ pub fn run_parties<S: Send, C: Send, D: Send, E: std::fmt::Display + Send>(
                 server,
                 client,
                 dealer,
-                ledgers: [s.ledger, c.ledger, d.ledger],
+                ledgers: timed([s.ledger, c.ledger, d.ledger], config),
                 captured: [s.captured, c.captured, d.captured],
             }),
         },
         (server, client, dealer) => Err(first_failure(&fabric, [server.err(), client.err(), dealer.err()])),
     }
+}
+
+/// The ledgers with their times; some link models give them only now.
+fn timed(mut ledgers: [Ledger; 3], config: &LinkConfig) -> [Ledger; 3] {
+    if config.clock == ClockMode::Virtual && config.model.connect.is_some() {
+        retime(&mut ledgers, config);
+    }
+    ledgers
 }
 
 fn spawn<'scope, T: Send + 'scope, E: std::fmt::Display + Send + 'scope>(

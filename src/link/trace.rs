@@ -9,7 +9,7 @@
 //! | | the events of server, client and dealer: their number, then each |
 //! | 32 | BLAKE3 of everything before |
 //!
-//! An event is a byte (bits 0-1: leave, send, receive, send as half of an exchange; 2-3: phase; 4-5: the other party), its layer, what was computed before
+//! An event is a byte (bits 0-1: leave, send, receive; 2-3: phase; 4-5: the other party), its layer, what was computed before
 //! it in ns, and with a message that is sent its bytes. Numbers are LEB128.
 
 use super::{Act, Event, Party, Phase};
@@ -127,8 +127,7 @@ impl Trace {
 fn write_event(bytes: &mut Vec<u8>, event: &Event) {
     let (act, other) = match event.act {
         Act::Leave => (0, 0),
-        Act::Send { to, exchange: false, .. } => (1, to.index()),
-        Act::Send { to, exchange: true, .. } => (3, to.index()),
+        Act::Send { to, .. } => (1, to.index()),
         Act::Receive { from } => (2, from.index()),
     };
     bytes.push(act | (event.phase.index() as u8) << 2 | (other as u8) << 4);
@@ -148,8 +147,9 @@ fn read_event(me: Party, rest: &mut &[u8]) -> Option<Event> {
     let compute = Nanos(read_number(rest)?);
     let act = match kind & 3 {
         0 => Act::Leave,
+        1 => Act::Send { to: other, bytes: read_number(rest)? },
         2 => Act::Receive { from: other },
-        send => Act::Send { to: other, bytes: read_number(rest)?, exchange: send == 3 },
+        _ => return None,
     };
     (act == Act::Leave || other != me).then_some(Event { phase, layer, compute, act })
 }
@@ -206,9 +206,9 @@ mod tests {
 
     fn event(me: Party) -> impl Strategy<Value = Event> {
         let other = prop::sample::select(Party::ALL.into_iter().filter(|p| *p != me).collect::<Vec<_>>());
-        let act = (0..4, other, any::<u64>()).prop_map(|(act, other, bytes)| match act {
+        let act = (0..3, other, any::<u64>()).prop_map(|(act, other, bytes)| match act {
             0 => Act::Leave,
-            1 | 3 => Act::Send { to: other, bytes, exchange: act == 3 },
+            1 => Act::Send { to: other, bytes },
             _ => Act::Receive { from: other },
         });
         let phase = prop::sample::select(Phase::ALL.to_vec());

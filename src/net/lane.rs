@@ -94,6 +94,8 @@ impl Lane {
         let (outbox, to_write) = unbounded_channel();
         let (read, inbox) = unbounded_channel();
         let room = Arc::new(Semaphore::new(capacity));
+        // Whoever finds the queue closed must find the cause set.
+        let open = read.clone();
         let reading = Reading { peer, silence: patience.silence, padding, room, read };
         let failure = failure.clone();
         Lane {
@@ -107,6 +109,7 @@ impl Lane {
                 if let Err(cause) = reading.run(reader).await {
                     failure.set(cause);
                 }
+                drop(open);
             }),
         }
     }

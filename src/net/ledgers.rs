@@ -30,7 +30,7 @@ pub(crate) fn encode(ledger: &Ledger) -> Vec<u8> {
     let event = |event: &Event| {
         let (act, party, bytes) = match event.act {
             Act::Leave => (0, 0, 0),
-            Act::Send { to, bytes, exchange } => (if exchange { 3 } else { 1 }, to as u8, bytes),
+            Act::Send { to, bytes } => (1, to as u8, bytes),
             Act::Receive { from } => (2, from as u8, 0),
         };
         (event.phase as u8, event.layer, event.compute.0, act, party, bytes)
@@ -80,12 +80,12 @@ pub(crate) fn decode(json: &[u8], party: Party, layers: usize) -> Result<Ledger,
         ledger.messages.push(Sent { phase, layer, to, bytes, depth, sent_at, arrives_at: sent_at });
     }
     for (in_phase, in_layer, now) in record.marks {
-        ledger.marks.push(Mark { phase: phase(in_phase)?, layer: layer(in_layer)?, now: Nanos(now) });
+        ledger.marks.push(Mark { phase: phase(in_phase)?, layer: layer(in_layer)?, now: Nanos(now), events: 0 });
     }
     for (in_phase, in_layer, compute, act, party, bytes) in record.events {
         let act = match act {
             0 => Act::Leave,
-            1 | 3 => Act::Send { to: other(party)?, bytes, exchange: act == 3 },
+            1 => Act::Send { to: other(party)?, bytes },
             2 => Act::Receive { from: other(party)? },
             _ => return Err("there is no such act".to_string()),
         };
@@ -127,16 +127,11 @@ mod tests {
         ledger.sent.insert((phase, layer, to), crate::link::Traffic { bytes: 30, messages: 2, depth: 4 });
         for (bytes, sent_at) in [(10, Nanos(5)), (20, Nanos(6))] {
             ledger.messages.push(Sent { phase, layer, to, bytes, depth: 4, sent_at, arrives_at: sent_at });
-            ledger.events.push(Event {
-                phase,
-                layer,
-                compute: Nanos(1),
-                act: Act::Send { to, bytes, exchange: bytes > 10 },
-            });
+            ledger.events.push(Event { phase, layer, compute: Nanos(1), act: Act::Send { to, bytes } });
         }
         ledger.events.push(Event { phase, layer, compute: Nanos(2), act: Act::Receive { from: Party::Dealer } });
         ledger.events.push(Event { phase, layer, compute: Nanos(3), act: Act::Leave });
-        ledger.marks.push(Mark { phase, layer, now: Nanos(9) });
+        ledger.marks.push(Mark { phase, layer, now: Nanos(9), events: 0 });
         ledger.accounts[2] = AccountTotals { now: Nanos(9), floor: Nanos(0), compute: Nanos(7) };
         ledger.digests.insert((phase, to), blake3::hash(b"x"));
         ledger.received.insert((phase, Party::Dealer), vec![Nanos(8)]);

@@ -30,10 +30,11 @@ impl Place {
     }
 
     /// A client with `client`'s credentials and a server with `server`'s, after both have tried to meet.
-    fn meet(
+    fn meet_with(
         &self,
         client: &Credentials,
         server: &Credentials,
+        hello: &Hello,
     ) -> (Result<Connection, NetError>, Result<Connection, NetError>) {
         self.runtime.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -45,9 +46,16 @@ impl Place {
                 connection.answer(&Answer::Accepted).await.expect("answered");
                 Ok(connection)
             };
-            let hello = Hello::new(Session::random(), Purpose::Probe);
-            tokio::join!(client.connect(&address, SERVER, &hello), accept)
+            tokio::join!(client.connect(&address, SERVER, hello), accept)
         })
+    }
+
+    fn meet(
+        &self,
+        client: &Credentials,
+        server: &Credentials,
+    ) -> (Result<Connection, NetError>, Result<Connection, NetError>) {
+        self.meet_with(client, server, &Hello::new(Session::random(), Purpose::Probe))
     }
 
     /// An authenticated pair: the client's end, the server's end.
@@ -314,6 +322,16 @@ fn whoever_fails_says_why() {
     let said = error(client.recv(CLIENT, SERVER, expected(1)));
     assert_eq!(said, LinkError::PeerFailed { party: SERVER, cause: "its disk is full".into() });
     client.end(Some(said.to_string()));
+}
+
+#[test]
+fn another_version_is_told_so() {
+    let place = Place::new();
+    let hello = Hello { longhaul: "9.9.9".into(), ..Hello::new(Session::random(), Purpose::Probe) };
+    let (client, server) = place.meet_with(&place.credentials(CLIENT), &place.credentials(SERVER), &hello);
+    let said = client.err().expect("refused").to_string();
+    assert!(said.contains("the server refuses: version 9.9.9, wire 1, does not fit"), "{said}");
+    assert!(server.err().expect("refused").to_string().contains("run the same version on all machines"));
 }
 
 #[test]

@@ -144,9 +144,7 @@ impl<'a> Session<'a> {
     /// # Errors
     /// See [`Endpoint::recv`].
     pub fn exchange_words(&mut self, words: &[u64]) -> Result<Vec<u64>, LinkError> {
-        if !words.is_empty() {
-            self.endpoint.send_half(self.peer, bytemuck::cast_slice(words).to_vec())?;
-        }
+        self.send_words(words)?;
         self.recv_words(words.len())
     }
 

@@ -20,11 +20,10 @@ pub fn directions(link: &Link, seed: u64) -> (&'static ModelEntry, LinkParameter
         jitter: link.jitter,
         seed,
         tcp,
-        back: link.down,
         ..LinkParameters::new(link.latency, link.up)
     };
     // Each direction loses and delays by numbers of its own.
-    let down = LinkParameters { rate: link.down, back: link.up, seed: seed.rotate_left(32) ^ 1, ..up };
+    let down = LinkParameters { rate: link.down, seed: seed.rotate_left(32) ^ 1, ..up };
     (find_model(&link.model).expect("the scenario was checked against the registry"), up, down)
 }
 

@@ -90,7 +90,7 @@ fn a_replay_over_another_link_is_the_run_over_that_link() {
 fn events_that_are_no_execution_are_refused() {
     use longhaul::link::{Act, Event};
     let event = |act| Event { phase: Phase::Online, layer: 0, compute: Nanos(0), act };
-    let send = [event(Act::Send { to: Party::Client, bytes: 1, exchange: false })];
+    let send = [event(Act::Send { to: Party::Client, bytes: 1 })];
     let receive = [event(Act::Receive { from: Party::Server })];
     assert!(Schedule::new([&send, &receive, &[]]).is_ok());
     let error = Schedule::new([&[], &receive, &[]]).err().unwrap().to_string();

@@ -16,8 +16,8 @@ const RENO_GROWTH: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 const HYSTART_LEAST: f64 = 16.0;
 /// HyStart: acknowledgements of one train are closer than this.
 const TRAIN_GAP: u64 = 2_000_000;
-/// HyStart: round-trip times taken as samples at the start of each round.
-const SAMPLES: u32 = 8;
+/// HyStart: at the start of each round, 8 acknowledgements of two segments each are samples of the round-trip time.
+const SAMPLES: u64 = 16;
 /// A retransmission time-out is at least this much longer than the round trip (Linux).
 const RTO_MARGIN: u64 = 200_000_000;
 
@@ -57,10 +57,10 @@ pub(super) struct Window {
 struct Round {
     started: u64,
     last_ack: u64,
-    /// The round ends when this many segments have been acknowledged.
+    /// The round ends when more segments than this have been acknowledged.
     end: u64,
     shortest: u64,
-    samples: u32,
+    samples: u64,
 }
 
 #[derive(Default)]
@@ -125,7 +125,8 @@ impl Window {
 
     pub(super) fn acknowledged(&mut self, ack: Ack) {
         self.smoothed += (ack.round_trip as f64 - self.smoothed) / 8.0;
-        if ack.total >= self.round.end {
+        // With the first acknowledgement of the next flight.
+        if ack.total > self.round.end {
             self.round = Round { started: ack.now, last_ack: ack.now, end: ack.sent, shortest: u64::MAX, samples: 0 };
             self.peak = [0, self.peak[0]];
         }
@@ -154,7 +155,7 @@ impl Window {
             }
         }
         if round.samples < SAMPLES {
-            round.samples += ack.segments.min(8) as u32;
+            round.samples += ack.segments;
             round.shortest = round.shortest.min(ack.round_trip);
             return false;
         }
