@@ -50,7 +50,8 @@ def rows(results, congestion):
         ideal = predicted(traces, f"{base}, model=ideal")
         for start in ("cold", "warm"):
             warm = str(start == "warm").lower()
-            tcp = predicted(traces, f"{base}, model=tcp, max_window={WINDOW}, warm={warm}")
+            model = "tcp-bbr" if congestion == "bbr" else "tcp"
+            tcp = predicted(traces, f"{base}, model={model}, max_window={WINDOW}, warm={warm}")
             with open(folder / f"{start}.csv") as file:
                 runs = list(csv.DictReader(file))
             for protocol in dict.fromkeys(run["protocol"] for run in runs):
@@ -80,7 +81,7 @@ def markdown(table):
             return f"{100 * statistics.median(map(abs, errors)):.1f} %", f"{100 * worst(errors):+.1f} %"
         return line(name, str(len(chosen)), *both(tcp), *both(ideal))
 
-    text = line("", "conditions", "`tcp`: median of |error|", "worst", "`ideal`: median of |error|", "worst")
+    text = line("", "conditions", "`tcp`: median error", "worst", "`ideal`: median error", "worst")
     text += line("---", "---:", "---:", "---:", "---:", "---:")
     for congestion in dict.fromkeys(r["congestion"] for r in table):
         own = [r for r in table if r["congestion"] == congestion]

@@ -3,9 +3,11 @@
 mod harness;
 
 use harness::wan;
-use longhaul::link::{ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, Party, Phase, Spent, run_parties};
+use longhaul::link::{
+    ClockMode, ComputeMode, Endpoint, LinkConfig, LinkError, Party, Phase, Spent, find_model, run_parties,
+};
 use longhaul::units::Nanos;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 fn idle(_: &mut Endpoint) -> Result<(), LinkError> {
     Ok(())
@@ -15,10 +17,14 @@ fn spent(latency: u64, bandwidth: u64) -> Spent {
     Spent { compute: [Nanos(0); 3], latency: Nanos(latency), bandwidth: Nanos(bandwidth) }
 }
 
-/// Keeps the processor busy.
+/// Uses so much processor time, however busy the machine is.
 fn burn(time: Duration) {
-    let end = Instant::now() + time;
-    while Instant::now() < end {}
+    let used = || {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        Duration::new(now.tv_sec as u64, now.tv_nsec as u32)
+    };
+    let end = used() + time;
+    while used() < end {}
 }
 
 #[test]
@@ -135,4 +141,39 @@ fn every_clock_is_the_sum_of_its_parts() {
         let latency: u64 = (0..20).map(|layer| client.layer(layer).latency.0).sum();
         assert!((20_000_000..=30_000_000).contains(&latency), "ten messages of 2 or 3 ms: {latency}");
     }
+}
+
+#[test]
+fn over_tcp_where_clocks_are_set_afterwards_the_parts_add_up_too() {
+    let link = LinkConfig {
+        model: find_model("tcp").expect("registered"),
+        compute: ComputeMode::Measured { scale: 1.0 },
+        ..wan()
+    };
+    let part = |endpoint: &mut Endpoint, peer| {
+        for layer in 1..=3 {
+            endpoint.enter(Phase::Online, layer)?;
+            burn(Duration::from_millis(3));
+            endpoint.send(peer, vec![0; 300_000])?;
+            endpoint.recv(peer, 300_000)?;
+        }
+        Ok(())
+    };
+    let run =
+        run_parties(&link, |server| part(server, Party::Client), |client| part(client, Party::Server), idle).unwrap();
+    for ledger in &run.ledgers[..2] {
+        let account = ledger.account(Phase::Online);
+        assert_eq!(ledger.path(Phase::Online).total(), account.now);
+        assert_eq!(ledger.marks.last().map(|mark| mark.now), Some(account.now));
+        assert!(account.floor > Nanos(3 * 50_000_000) && account.floor <= account.now, "{account:?}");
+        let online = ledger.messages.iter().filter(|sent| sent.phase == Phase::Online);
+        assert!(online.clone().all(|sent| sent.arrives_at.0 >= sent.sent_at.0 + 50_000_000));
+        // Three messages, each one layer's: each leaves when the one before has come from the other side.
+        let sent: Vec<u64> = online.map(|sent| sent.sent_at.0).collect();
+        assert!(sent.len() == 3 && sent.is_sorted() && sent[0] >= 2_000_000, "{sent:?}");
+        let marks: Vec<u64> =
+            (1..=2).map(|layer| ledger.marks.iter().find(|mark| mark.layer == layer).expect("left").now.0).collect();
+        assert!(marks[0] > sent[0] && marks[0] < sent[1] && marks[1] < sent[2], "{marks:?} {sent:?}");
+    }
+    assert!(run.ledgers[1].path(Phase::Online).layer(1).bandwidth > Nanos(24_000_000));
 }

@@ -106,7 +106,7 @@ impl ModelEntry {
 }
 
 /// Every link model: one line each.
-static MODELS: &[ModelEntry] = &[ideal::ENTRY, tcp::ENTRY];
+static MODELS: &[ModelEntry] = &[ideal::ENTRY, tcp::ENTRY, tcp::BBR_ENTRY];
 
 /// Every link model.
 pub fn models() -> &'static [ModelEntry] {

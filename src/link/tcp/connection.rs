@@ -1,6 +1,7 @@
 //! Both directions of a connection together: what one party has to acknowledge waits behind what it is sending itself.
 
 use super::flow::{Flow, Pipe, Sent};
+use super::window::Congestion;
 use crate::link::jitter::Delays;
 use crate::link::model::{Connection, Happening, LinkParameters, Side, What};
 use crate::units::Nanos;
@@ -10,6 +11,7 @@ const ACK_BYTES_PER_SEGMENT: u64 = 26;
 
 /// A TCP connection. Each side sends; an index is that of the sender.
 pub(super) struct TcpConnection {
+    congestion: Congestion,
     flows: [Flow; 2],
     pipes: [Pipe; 2],
     delays: [Delays; 2],
@@ -20,8 +22,8 @@ pub(super) struct TcpConnection {
 }
 
 impl TcpConnection {
-    pub fn new(sides: [&LinkParameters; 2]) -> TcpConnection {
-        let mut flows = sides.map(Flow::new);
+    pub fn new(congestion: Congestion, sides: [&LinkParameters; 2]) -> TcpConnection {
+        let mut flows = sides.map(|link| Flow::new(congestion, link));
         let mut origin = 0;
         for (flow, link) in flows.iter_mut().zip(sides) {
             if link.tcp.warm {
@@ -29,7 +31,14 @@ impl TcpConnection {
             }
         }
         flows.iter_mut().for_each(|flow| flow.begin(origin));
-        TcpConnection { flows, pipes: sides.map(Pipe::new), delays: sides.map(Delays::new), arrived: [0; 2], origin }
+        TcpConnection {
+            congestion,
+            flows,
+            pipes: sides.map(Pipe::new),
+            delays: sides.map(Delays::new),
+            arrived: [0; 2],
+            origin,
+        }
     }
 
     fn pump(&mut self, side: Side, now: u64, happenings: &mut Vec<Happening>) {
@@ -58,7 +67,10 @@ impl Connection for TcpConnection {
                 let piece = &self.flows[side].under_way[self.arrived[side]];
                 let bytes = piece.segments * ACK_BYTES_PER_SEGMENT;
                 self.arrived[side] += 1;
-                let back_at = self.pipes[1 - side].pass(now, bytes);
+                let back_at = match self.congestion {
+                    Congestion::Cubic => self.pipes[1 - side].pass(now, bytes),
+                    Congestion::Bbr => self.pipes[1 - side].slip_in(now, bytes),
+                };
                 happenings.push(Happening { at: back_at - self.origin, side, what: What::Acknowledged });
             }
             What::Acknowledged => {

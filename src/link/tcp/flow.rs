@@ -1,6 +1,6 @@
 //! One direction of a connection: the link it passes, and the sender with its window.
 
-use super::window::{Ack, Window};
+use super::window::{Ack, Congestion, Window};
 use super::{Losses, PS_PER_NS, TcpParameters};
 use crate::link::model::LinkParameters;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -44,6 +44,13 @@ impl Pipe {
     pub fn pass(&mut self, now: u64, bytes: u64) -> u64 {
         self.free_at = self.free_at.max(now * PS_PER_NS) + self.duration(bytes);
         self.free_at.div_ceil(PS_PER_NS) + self.latency
+    }
+
+    /// The same for something that finds no queue, because those who send more pace themselves.
+    pub fn slip_in(&mut self, now: u64, bytes: u64) -> u64 {
+        let duration = self.duration(bytes);
+        self.free_at = self.free_at.max(now * PS_PER_NS) + duration;
+        (now * PS_PER_NS + duration).div_ceil(PS_PER_NS) + self.latency
     }
 
     /// Whether the next segment finds no room.
@@ -93,18 +100,24 @@ pub(super) struct Flow {
     losses: Losses,
 }
 
+/// Segments of `bytes` that are on their way there and back when the link is full.
+fn path(link: &LinkParameters, bytes: u64) -> u64 {
+    (2 * link.latency.0).saturating_mul(PS_PER_NS) / Pipe::new(link).duration(bytes).max(1)
+}
+
 impl Flow {
-    pub fn new(link: &LinkParameters) -> Flow {
+    pub fn new(congestion: Congestion, link: &LinkParameters) -> Flow {
         let TcpParameters { initial_window, max_window, idle_restart, loss, .. } = link.tcp;
         let (segment, headers) = match link.packet_payload {
             Some(payload) => (payload.0.max(1), link.packet_overhead.0),
             None => (SEGMENT.0, HEADERS.0),
         };
+        let limits = [max_window.0 / segment, path(link, segment + headers)];
         Flow {
             segment,
             headers,
             idle_restart,
-            window: Window::new(initial_window, max_window.0 / segment, Nanos(2 * link.latency.0)),
+            window: Window::new(congestion, initial_window, limits, Nanos(2 * link.latency.0)),
             backlog: VecDeque::new(),
             under_way: VecDeque::new(),
             segments_under_way: 0,
@@ -121,9 +134,7 @@ impl Flow {
     /// the window is like then, it is when the phase begins.
     pub fn warm_up(&mut self, link: &LinkParameters) -> u64 {
         let mut pipe = Pipe::new(link);
-        let per_segment = pipe.duration(self.segment + self.headers).max(1);
-        let round_trip = 2 * link.latency.0;
-        let path = round_trip.saturating_mul(PS_PER_NS) / per_segment;
+        let path = path(link, self.segment + self.headers);
         let most = link.tcp.max_window.0 / self.segment;
         self.offer(0, (WARM_PIPES * path.min(most) * self.segment).max(WARM_BYTES));
         self.pump(0, &mut pipe, &mut |_| {});

@@ -18,14 +18,24 @@ mod window;
 
 use super::model::{LinkModel, LinkParameters, ModelEntry};
 use crate::units::{Bytes, Nanos};
+use connection::TcpConnection;
 use flow::{Flow, Pipe, Sent};
+use window::Congestion;
 
 pub(super) const ENTRY: ModelEntry = ModelEntry {
     id: "tcp",
     summary: "a TCP connection: slow start, CUBIC, queue with tail drop, restart after idleness",
     transport: true,
-    build: |parameters| Box::new(Tcp::new(parameters)),
-    connect: Some(|sides| Box::new(connection::TcpConnection::new(sides))),
+    build: |parameters| Box::new(Tcp::new(Congestion::Cubic, parameters)),
+    connect: Some(|sides| Box::new(TcpConnection::new(Congestion::Cubic, sides))),
+};
+
+pub(super) const BBR_ENTRY: ModelEntry = ModelEntry {
+    id: "tcp-bbr",
+    summary: "the same with BBR: the window doubles until it holds the path twice, and stays open",
+    transport: true,
+    build: |parameters| Box::new(Tcp::new(Congestion::Bbr, parameters)),
+    connect: Some(|sides| Box::new(TcpConnection::new(Congestion::Bbr, sides))),
 };
 
 const PS_PER_NS: u64 = 1000;
@@ -71,8 +81,8 @@ struct Tcp {
 }
 
 impl Tcp {
-    fn new(link: &LinkParameters) -> Tcp {
-        let mut flow = Flow::new(link);
+    fn new(congestion: Congestion, link: &LinkParameters) -> Tcp {
+        let mut flow = Flow::new(congestion, link);
         let origin = if link.tcp.warm { flow.warm_up(link) } else { 0 };
         flow.begin(origin);
         Tcp { flow, pipe: Pipe::new(link), origin, now: origin }

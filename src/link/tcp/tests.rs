@@ -3,7 +3,10 @@ use super::*;
 use crate::units::BitRate;
 
 fn link(latency_ms: u64, mbit: u64, tcp: TcpParameters) -> Tcp {
-    Tcp::new(&LinkParameters { tcp, ..LinkParameters::new(Nanos(latency_ms * 1_000_000), BitRate(mbit * 1_000_000)) })
+    Tcp::new(
+        Congestion::Cubic,
+        &LinkParameters { tcp, ..LinkParameters::new(Nanos(latency_ms * 1_000_000), BitRate(mbit * 1_000_000)) },
+    )
 }
 
 fn ms(arrival: Nanos) -> f64 {
@@ -94,7 +97,7 @@ fn losses_cost_time_and_follow_the_seed() {
     let take = |loss: f64, seed: u64| {
         let tcp = TcpParameters { loss, ..Default::default() };
         let parameters = LinkParameters { tcp, seed, ..LinkParameters::new(Nanos(50_000_000), BitRate(100_000_000)) };
-        Tcp::new(&parameters).arrival(Nanos(0), 10_000_000)
+        Tcp::new(Congestion::Cubic, &parameters).arrival(Nanos(0), 10_000_000)
     };
     assert_eq!(take(0.01, 1), take(0.01, 1));
     assert_ne!(take(0.01, 1), take(0.01, 2));
@@ -105,4 +108,20 @@ fn losses_cost_time_and_follow_the_seed() {
     let mut losses = Losses::new(0.01, 3);
     let hits = (0..100_000).filter(|_| losses.hit(1)).count();
     assert!((900..1100).contains(&hits), "{hits}");
+}
+
+#[test]
+fn bbr_opens_until_the_path_is_full_and_stays_open() {
+    let link = |tcp| {
+        let parameters = LinkParameters { tcp, ..LinkParameters::new(Nanos(50_000_000), BitRate(20_000_000)) };
+        Tcp::new(Congestion::Bbr, &parameters)
+    };
+    // 1 MB is 690 segments; 10, 20, ... 320 in six flights fill a path of 167, and then the rate decides.
+    let cold = ms(link(TcpParameters::default()).arrival(Nanos(0), 1_000_000));
+    let wire = 691.0 * 1500.0 * 8.0 / 20e3;
+    assert!(cold > wire + 50.0 && cold < wire + 50.0 + 400.0, "{cold} ms, {wire} on the wire");
+    // Idleness of a minute and losses change nothing.
+    let mut lossy = link(TcpParameters { warm: true, loss: 0.01, ..TcpParameters::default() });
+    let after = ms(lossy.arrival(Nanos(60_000_000_000), 1_000_000)) - 60_000.0;
+    assert!(after < wire + 50.0 + 310.0, "{after} ms");
 }

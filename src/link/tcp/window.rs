@@ -36,7 +36,21 @@ pub(super) struct Ack {
     pub gap: u64,
 }
 
+/// What makes a window grow and shrink.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Congestion {
+    /// RFC 9438 with HyStart.
+    Cubic,
+    /// BBR, version 1 (Cardwell et al. 2016), without its probes of the round trip: the window doubles until it holds the path twice, and
+    /// stays there; neither losses nor idleness close it. Data is paced, so that nothing waits behind it.
+    Bbr,
+}
+
+/// BBR: the window holds so many paths.
+const BBR_PATHS: f64 = 2.0;
+
 pub(super) struct Window {
+    congestion: Congestion,
     size: f64,
     /// Slow start below it.
     threshold: f64,
@@ -80,10 +94,14 @@ struct Epoch {
 }
 
 impl Window {
-    /// A window of `initial` segments that never grows beyond `most`.
-    pub(super) fn new(initial: u64, most: u64, round_trip: Nanos) -> Window {
-        let most = most.max(1) as f64;
+    /// A window of `initial` segments that never grows beyond `most`, over a path that holds `path`.
+    pub(super) fn new(congestion: Congestion, initial: u64, [most, path]: [u64; 2], round_trip: Nanos) -> Window {
+        let most = match congestion {
+            Congestion::Cubic => most.max(1) as f64,
+            Congestion::Bbr => (most.max(1) as f64).min((BBR_PATHS * path as f64).max(initial as f64)),
+        };
         Window {
+            congestion,
             size: (initial.max(1) as f64).min(most),
             threshold: f64::INFINITY,
             initial: (initial.max(1) as f64).min(most),
@@ -108,6 +126,9 @@ impl Window {
 
     /// Nothing was sent for `idle`, ns, and nothing is under way: half the window for every time-out that went by.
     pub(super) fn restart(&mut self, idle: u64) {
+        if self.congestion == Congestion::Bbr {
+            return;
+        }
         self.threshold = self.threshold.max(0.75 * self.size);
         let mut left = idle;
         while left > self.time_out() && self.size > self.initial {
@@ -136,7 +157,8 @@ impl Window {
             if self.size < 2.0 * peak {
                 self.size = (self.size + ack.segments as f64).min(self.threshold);
             }
-            if self.size >= HYSTART_LEAST && self.fills_the_pipe(ack) {
+            let has_hystart = self.congestion == Congestion::Cubic && self.size >= HYSTART_LEAST;
+            if has_hystart && self.fills_the_pipe(ack) {
                 self.threshold = self.size;
             }
         } else if peak + 1.0 >= self.size.floor() {
@@ -164,6 +186,9 @@ impl Window {
 
     /// A segment was lost.
     pub(super) fn lost(&mut self) {
+        if self.congestion == Congestion::Bbr {
+            return;
+        }
         let known = self.cubic.most;
         self.cubic.most = if self.size < known { self.size * (1.0 + BETA) / 2.0 } else { self.size };
         self.size = (self.size * BETA).max(2.0);
