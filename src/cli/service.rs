@@ -1,11 +1,13 @@
 //! What `serve`, `dealer` and `query` have in common.
 
+use super::{Failure, run, source};
 use longhaul::link::Party;
 use longhaul::net::{Credentials, Keys, NetError};
-use longhaul::run::Waits;
+use longhaul::run::{self as library, Part, Prepared, Selection, ServiceOptions, Waits};
 use longhaul::units::Quantity;
 use std::path::PathBuf;
 use std::time::Duration;
+use tokio_util::sync::CancellationToken;
 
 /// Keys and patience.
 #[derive(clap::Args)]
@@ -53,16 +55,44 @@ pub fn parse<Q: Quantity>(text: &str) -> Result<Q, String> {
     text.parse().map_err(|error: longhaul::units::QuantityError| error.to_string())
 }
 
-/// What listening and taking part needs, of the server and the dealer.
+/// What the server and the dealer have in common.
 #[derive(clap::Args)]
-pub struct ListenArgs {
+pub struct ServiceArgs {
+    #[command(flatten)]
+    scenario: ScenarioArgs,
+    #[command(flatten)]
+    party: PartyArgs,
     /// Take part in benchmarks whose randomness follows from the scenario's seed, and in nothing else: INSECURE, everybody
     /// who has the scenario can compute all masks
     #[arg(long)]
-    pub insecure_seed: bool,
+    insecure_seed: bool,
     /// End after so many sessions (executions)
     #[arg(long, value_name = "N")]
-    pub sessions: Option<u64>,
+    sessions: Option<u64>,
+}
+
+/// Prepares the part of `party` and does `work` until it ends or Ctrl-C comes.
+pub fn main(
+    args: &ServiceArgs,
+    listen: &str,
+    (party, part): (Party, Part),
+    work: impl FnOnce(&Prepared, &Credentials, &ServiceOptions, &CancellationToken) -> Result<(), NetError> + Send,
+) -> Result<(), Failure> {
+    let loaded = source::load_part(args.scenario.file.as_deref(), args.scenario.data.as_deref());
+    let loaded = loaded.map_err(Failure::bad_input)?;
+    let credentials = args.party.credentials(party).map_err(Failure::bad_input)?;
+    let options = ServiceOptions {
+        listen: listen.to_owned(),
+        waits: args.party.waits(),
+        insecure_seed: args.insecure_seed,
+        sessions: args.sessions,
+    };
+    let ended = run::with_ctrl_c("sessions under way are ended", |cancel| {
+        let prepared = library::prepare(&loaded.scenario, &Selection::default(), part, cancel);
+        let prepared = prepared.map_err(|error| Failure::bad_input(loaded.blame(error)))?;
+        Ok(work(&prepared, &credentials, &options, cancel)?)
+    });
+    ended?
 }
 
 /// A line of a service's log.
