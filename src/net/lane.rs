@@ -62,6 +62,9 @@ pub(super) struct Incoming {
     _room: OwnedSemaphorePermit,
 }
 
+/// Room for a message.
+pub(super) struct Room(OwnedSemaphorePermit);
+
 /// A connection between two parties of a session.
 pub(super) struct Lane {
     peer: Party,
@@ -69,6 +72,7 @@ pub(super) struct Lane {
     outbox_room: Arc<Semaphore>,
     /// Taken by the party's thread only.
     inbox: Mutex<UnboundedReceiver<Incoming>>,
+    inbox_room: Arc<Semaphore>,
     capacity: usize,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
@@ -96,13 +100,14 @@ impl Lane {
         let room = Arc::new(Semaphore::new(capacity));
         // Whoever finds the queue closed must find the cause set.
         let open = read.clone();
-        let reading = Reading { peer, silence: patience.silence, padding, room, read };
+        let reading = Reading { peer, silence: patience.silence, padding, room: room.clone(), read };
         let failure = failure.clone();
         Lane {
             peer,
             outbox,
             outbox_room: Arc::new(Semaphore::new(capacity)),
             inbox: Mutex::new(inbox),
+            inbox_room: room,
             capacity,
             writer: runtime.spawn(write(BufWriter::new(writer), to_write, patience.silence / 4, peer, failure.clone())),
             reader: runtime.spawn(async move {
@@ -118,11 +123,20 @@ impl Lane {
         self.peer
     }
 
-    /// Queues a message's header and bytes, once there is room.
-    pub async fn send(&self, header: Vec<u8>, bytes: Vec<u8>) {
-        let weight = bytes.len().clamp(LEAST, self.capacity) as u32;
-        let room = self.outbox_room.clone().acquire_many_owned(weight).await.expect("nobody closes it");
+    /// Waits until the queue of what is to be written has room for a message of `bytes`.
+    pub async fn room(&self, bytes: usize) -> Room {
+        let weight = bytes.clamp(LEAST, self.capacity) as u32;
+        Room(self.outbox_room.clone().acquire_many_owned(weight).await.expect("nobody closes it"))
+    }
+
+    /// Queues a message's header and bytes.
+    pub fn send(&self, Room(room): Room, header: Vec<u8>, bytes: Vec<u8>) {
         self.put(Outgoing::Body { header, bytes, _room: room });
+    }
+
+    /// Whether more was read than the party has taken: the other side has to wait.
+    pub fn is_full(&self) -> bool {
+        self.inbox_room.available_permits() < PIECE
     }
 
     /// Queues a frame without a body.

@@ -314,6 +314,27 @@ fn a_peer_that_only_thinks_is_not_gone() {
 }
 
 #[test]
+fn two_that_only_send_are_told_so() {
+    let place = Place::new();
+    let (client, server) = place.pair();
+    let short = |me| {
+        let patience = Patience { silence: Duration::from_secs(1), limit: Duration::from_secs(60) };
+        WireOptions { patience, ..place.options(me) }
+    };
+    let (client, server) = (place.wire(client, short(CLIENT)), place.wire(server, short(SERVER)));
+    // Far more than queues (2 MiB each) and sockets hold, both ways, and nobody receives.
+    let flood = |wire: &Wire, me, peer| (0..200).find_map(|_| wire.send(me, peer, message(vec![0; 1 << 20])).err());
+    let said = std::thread::scope(|scope| {
+        let other = scope.spawn(|| flood(&client, CLIENT, SERVER));
+        [flood(&server, SERVER, CLIENT), other.join().expect("ended")]
+    });
+    for error in said {
+        let said = error.expect("it cannot all be sent").to_string();
+        assert!(said.contains("both send more than [memory] in_flight holds"), "{said}");
+    }
+}
+
+#[test]
 fn whoever_fails_says_why() {
     let place = Place::new();
     let (client, server) = place.pair();

@@ -77,6 +77,26 @@ impl Wire {
         })
     }
 
+    /// Queues a message once there is room. Two parties that both wait for room, and read nothing meanwhile, would wait for ever.
+    fn queue(&self, lane: &Lane, header: Vec<u8>, bytes: Vec<u8>) -> Result<(), LinkError> {
+        let silence = self.options.patience.silence;
+        loop {
+            match self.wait(async { tokio::time::timeout(silence, lane.room(bytes.len())).await })? {
+                Ok(room) => {
+                    lane.send(room, header, bytes);
+                    return Ok(());
+                }
+                Err(_) if lane.is_full() => {
+                    let (me, peer) = (self.options.me, lane.peer());
+                    let waiting =
+                        format!("the {me} and the {peer} both send more than [memory] in_flight holds; raise it");
+                    return Err(LinkError::Deadlock { waiting });
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
     fn next(&self, lane: &Lane, phase: Phase) -> Result<Incoming, LinkError> {
         let (me, peer) = (self.options.me, lane.peer());
         self.wait(lane.next())?.ok_or_else(|| match self.failure.token.is_cancelled() {
@@ -102,7 +122,7 @@ impl Wire {
     /// # Errors
     /// Whatever ends the session.
     pub fn send_ledger(&self, to: Party, json: Vec<u8>) -> Result<(), LinkError> {
-        self.wait(self.lane(to, Phase::Setup).send(Frame::ledger(json.len() as u64), json))
+        self.queue(self.lane(to, Phase::Setup), Frame::ledger(json.len() as u64), json)
     }
 
     /// Receives what `from` recorded.
@@ -157,7 +177,7 @@ impl Transport for Wire {
     fn send(&self, _: Party, to: Party, message: Message) -> Result<(), LinkError> {
         let Message { bytes, phase, depth, .. } = message;
         let header = Frame::message(phase, depth, bytes.len() as u64);
-        self.wait(self.lane(to, phase).send(header, bytes))
+        self.queue(self.lane(to, phase), header, bytes)
     }
 
     fn recv(&self, _: Party, from: Party, expected: Expected) -> Result<Message, LinkError> {
