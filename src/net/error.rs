@@ -73,7 +73,7 @@ pub enum NetError {
         seconds: u64,
     },
     /// The other side's first words make no sense.
-    #[error("the {peer} does not speak this protocol: {cause}")]
+    #[error("no session with the {peer}: {cause}")]
     Nonsense {
         /// Who.
         peer: String,

@@ -53,6 +53,8 @@ pub(crate) struct Offer {
     pub link: String,
     /// Whether the online phase gets a connection of its own.
     pub fresh: bool,
+    /// After how long the client gives up a peer of which it hears nothing, ms.
+    pub silence_ms: u64,
     /// Bytes of padding that server and client send each other before the online phase.
     pub warm_up: u64,
     /// Insecure: the randomness follows from the scenario's seed, this round and this image.
@@ -125,13 +127,21 @@ impl Hello {
 impl Answer {
     /// As a frame.
     pub fn encode(&self) -> Vec<u8> {
-        Frame::control(&serde_json::to_vec(self).expect("no maps"))
+        let answer = match self {
+            Answer::Accepted => Answer::Accepted,
+            // It may quote what the other side said, at length.
+            Answer::Refused { reason } => Answer::Refused { reason: printable(reason) },
+        };
+        Frame::control(&serde_json::to_vec(&answer).expect("no maps"))
     }
 
     /// # Errors
     /// [`NetError::Nonsense`].
     pub fn decode(peer: Party, json: &[u8]) -> Result<Answer, NetError> {
-        let wrong = |error: serde_json::Error| NetError::Nonsense { peer: peer.to_string(), cause: error.to_string() };
+        let wrong = |error: serde_json::Error| NetError::Nonsense {
+            peer: peer.to_string(),
+            cause: printable(&error.to_string()),
+        };
         serde_json::from_slice(json).map_err(wrong)
     }
 }
@@ -149,6 +159,7 @@ mod tests {
             protocol: "p".into(),
             link: "l".into(),
             fresh: true,
+            silence_ms: 60_000,
             warm_up: 5,
             seeded: Some((1, 2)),
         };

@@ -4,7 +4,9 @@
 use super::frame::{Frame, PIECE};
 use super::tls::{Connection, printable};
 use crate::link::{LinkError, Party};
+use bytes::Bytes;
 use futures_util::StreamExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -14,19 +16,32 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+/// Pieces below this are copied.
+const SMALL: usize = 64 << 10;
+
 /// What the smallest frame counts for in a queue.
 const LEAST: usize = 64;
 
 /// How long a failed party tries to tell the others why.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+pub(super) const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// How long to wait for other machines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
-    /// A peer of which nothing is heard for so long is gone; one that is alive says so four times as often.
+    /// A peer of which nothing is heard for so long is gone.
     pub silence: Duration,
+    /// What says that this party is alive is sent so often if nothing else is.
+    pub heartbeat: Duration,
     /// No session takes longer.
     pub limit: Duration,
+}
+
+impl Patience {
+    /// One's own settings and those of the client, which all parties of a session heed: nobody is given up earlier than
+    /// the client would, and everybody is heard four times in the shorter of both times.
+    pub fn new(silence: Duration, of_client: Duration, limit: Duration) -> Patience {
+        Patience { silence: silence.max(of_client), heartbeat: silence.min(of_client) / 4, limit }
+    }
 }
 
 /// The first failure of any of a party's connections: it stops all of them.
@@ -73,6 +88,8 @@ pub(super) struct Lane {
     /// Taken by the party's thread only.
     inbox: Mutex<UnboundedReceiver<Incoming>>,
     inbox_room: Arc<Semaphore>,
+    /// Bytes so far.
+    written: Arc<AtomicU64>,
     capacity: usize,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
@@ -98,6 +115,7 @@ impl Lane {
         let (outbox, to_write) = unbounded_channel();
         let (read, inbox) = unbounded_channel();
         let room = Arc::new(Semaphore::new(capacity));
+        let written = Arc::new(AtomicU64::new(0));
         // Whoever finds the queue closed must find the cause set.
         let open = read.clone();
         let reading = Reading { peer, silence: patience.silence, padding, room: room.clone(), read };
@@ -108,8 +126,15 @@ impl Lane {
             outbox_room: Arc::new(Semaphore::new(capacity)),
             inbox: Mutex::new(inbox),
             inbox_room: room,
+            written: written.clone(),
             capacity,
-            writer: runtime.spawn(write(BufWriter::new(writer), to_write, patience.silence / 4, peer, failure.clone())),
+            writer: runtime.spawn(write(
+                BufWriter::new(writer),
+                to_write,
+                patience.heartbeat,
+                peer,
+                (failure.clone(), written.clone()),
+            )),
             reader: runtime.spawn(async move {
                 if let Err(cause) = reading.run(reader).await {
                     failure.set(cause);
@@ -152,6 +177,11 @@ impl Lane {
     /// A writer that has ended said why elsewhere.
     fn put(&self, outgoing: Outgoing) {
         let _ = self.outbox.send(outgoing);
+    }
+
+    /// Bytes of messages that were written so far.
+    pub fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
     }
 
     /// The next frame; `None` when nothing more will come.
@@ -214,6 +244,12 @@ impl Reading {
                     return Err(LinkError::Connection { peer, cause });
                 }
             };
+            let frame = match frame {
+                // A small part of what was read would keep all of it in memory.
+                Frame::Piece(piece) if piece.len() < SMALL => Frame::Piece(Bytes::copy_from_slice(&piece)),
+                Frame::Control(text) => Frame::Control(Bytes::copy_from_slice(&text)),
+                frame => frame,
+            };
             let weight = match &frame {
                 Frame::Heartbeat => continue,
                 Frame::Padding(length) => {
@@ -245,7 +281,7 @@ async fn write<W: tokio::io::AsyncWrite + Unpin>(
     mut queue: UnboundedReceiver<Outgoing>,
     pause: Duration,
     peer: Party,
-    failure: Arc<Failure>,
+    (failure, written): (Arc<Failure>, Arc<AtomicU64>),
 ) {
     let mut work = async || -> std::io::Result<()> {
         loop {
@@ -255,7 +291,10 @@ async fn write<W: tokio::io::AsyncWrite + Unpin>(
                 Ok(Some(Outgoing::Frame(frame))) => writer.write_all(&frame).await?,
                 Ok(Some(Outgoing::Body { header, bytes, .. })) => {
                     writer.write_all(&header).await?;
-                    writer.write_all(&bytes).await?;
+                    for piece in bytes.chunks(PIECE / 4) {
+                        writer.write_all(piece).await?;
+                        written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                    }
                 }
                 Ok(Some(Outgoing::Padding(length))) => pad(&mut writer, length).await?,
             }

@@ -3,6 +3,7 @@
 //! Counts, times and digests of what was sent; no content. A peer may lie about its own times and counts, so everything is
 //! checked that could break the program, and nothing is believed that concerns the client's own clock.
 
+use super::tls::printable;
 use crate::link::{AccountTotals, Act, Event, Ledger, Mark, Party, Phase, Sent};
 use crate::units::Nanos;
 use serde::{Deserialize, Serialize};
@@ -58,12 +59,25 @@ pub(crate) fn encode(ledger: &Ledger) -> Vec<u8> {
     serde_json::to_vec(&record).expect("lists of numbers and text")
 }
 
-/// The ledger of `party` in an execution with so many layers.
+/// What a peer's ledger can hold at most.
+#[derive(Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Layers of the execution.
+    pub layers: usize,
+    /// Bytes that the party sends, all phases.
+    pub bytes: u64,
+    /// How long the session took.
+    pub time: Nanos,
+}
+
+/// The ledger of `party`.
 ///
 /// # Errors
 /// What is wrong with it.
-pub(crate) fn decode(json: &[u8], party: Party, layers: usize) -> Result<Ledger, String> {
-    let record: Record = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+pub(crate) fn decode(json: &[u8], party: Party, bounds: Bounds) -> Result<Ledger, String> {
+    let record: Record = serde_json::from_slice(json).map_err(|error| printable(&error.to_string()))?;
+    bounds.check(&record)?;
+    let layers = bounds.layers;
     let phase = |number: u8| Phase::ALL.get(usize::from(number)).copied().ok_or("there is no such phase");
     let other = |number: u8| {
         let other = Party::ALL.get(usize::from(number)).copied().filter(|other| *other != party);
@@ -103,6 +117,39 @@ pub(crate) fn decode(json: &[u8], party: Party, layers: usize) -> Result<Ledger,
     Ok(ledger)
 }
 
+fn total(mut numbers: impl Iterator<Item = u64>) -> Option<u64> {
+    numbers.try_fold(0, u64::checked_add)
+}
+
+impl Bounds {
+    /// Nothing that follows can overflow or take for ever.
+    fn check(&self, record: &Record) -> Result<(), String> {
+        let sent = total(record.messages.iter().map(|message| message.3)).ok_or("more bytes than can be counted")?;
+        if sent > self.bytes {
+            return Err(format!("{sent} bytes were sent, where the protocols send {}", self.bytes));
+        }
+        let sends = record
+            .events
+            .iter()
+            .filter(|event| event.3 == 1 || event.3 == 3)
+            .map(|event| (event.0, event.1, event.4, event.5));
+        if !sends.eq(record.messages.iter().map(|message| (message.0, message.1, message.2, message.3))) {
+            return Err("what was done and what was sent differ".to_string());
+        }
+        let computed = total(record.events.iter().map(|event| event.2)).unwrap_or(u64::MAX);
+        let accounts = record.accounts.iter().flat_map(|(now, computed)| [*now, *computed]);
+        let sent_at = record.messages.iter().map(|message| message.5);
+        let marks = record.marks.iter().map(|mark| mark.2);
+        let received = record.received.iter().flat_map(|(_, _, times)| times.iter().copied());
+        // Processor time is measured apart from real time.
+        let most = 2 * self.time.0;
+        match accounts.chain(sent_at).chain(marks).chain(received).chain([computed]).all(|time| time <= most) {
+            true => Ok(()),
+            false => Err("its times are longer than the session was".to_string()),
+        }
+    }
+}
+
 /// Tells the senders' ledgers when their messages arrived, on the receivers' clocks.
 pub(crate) fn match_arrivals(ledgers: &mut [Ledger; 3]) {
     let received: Vec<_> = ledgers.iter().map(|ledger| ledger.received.clone()).collect();
@@ -138,10 +185,14 @@ mod tests {
         ledger
     }
 
+    fn bounds(layers: usize) -> Bounds {
+        Bounds { layers, bytes: 30, time: Nanos(10) }
+    }
+
     #[test]
     fn a_ledger_comes_back() {
         let there = ledger();
-        let back = decode(&encode(&there), Party::Server, 2).expect("a ledger");
+        let back = decode(&encode(&there), Party::Server, bounds(2)).expect("a ledger");
         assert_eq!((back.sent, back.messages, back.marks), (there.sent, there.messages, there.marks));
         assert_eq!((back.events, back.accounts, back.digests), (there.events, there.accounts, there.digests));
         assert_eq!(back.received, there.received);
@@ -150,14 +201,20 @@ mod tests {
     #[test]
     fn what_would_break_the_client_is_refused() {
         let json = encode(&ledger());
-        assert!(decode(&json, Party::Server, 1).expect_err("refused").contains("no such layer"));
-        assert!(decode(&json, Party::Client, 2).expect_err("refused").contains("no such peer"));
+        assert!(decode(&json, Party::Server, bounds(1)).expect_err("refused").contains("no such layer"));
+        assert!(decode(&json, Party::Client, bounds(2)).expect_err("refused").contains("no such peer"));
         let text = String::from_utf8(json).expect("JSON");
         for (from, to) in [("[2,1,9]", "[3,1,9]"), ("[2,1,1,10,4,5]", "[2,1,1,18446744073709551615,4,5]")] {
             assert!(text.contains(from));
-            assert!(decode(text.replace(from, to).as_bytes(), Party::Server, 2).is_err(), "{to}");
+            assert!(decode(text.replace(from, to).as_bytes(), Party::Server, bounds(2)).is_err(), "{to}");
         }
-        assert!(decode(b"{}", Party::Server, 2).is_err());
+        let less = Bounds { bytes: 29, ..bounds(2) };
+        assert!(decode(text.as_bytes(), Party::Server, less).expect_err("refused").contains("30 bytes were sent"));
+        let shorter = Bounds { time: Nanos(4), ..bounds(2) };
+        assert!(
+            decode(text.as_bytes(), Party::Server, shorter).expect_err("refused").contains("longer than the session")
+        );
+        assert!(decode(b"{}", Party::Server, bounds(2)).is_err());
     }
 
     #[test]

@@ -26,6 +26,6 @@ pub use tls::Credentials;
 pub(crate) use frame::{Codec, Frame};
 pub(crate) use hello::{Answer, Hello, Offer, Purpose, Session};
 pub(crate) use lane::Patience;
-pub(crate) use ledgers::{decode as decode_ledger, encode as encode_ledger, match_arrivals};
-pub(crate) use tls::{Connection, Handshaken};
+pub(crate) use ledgers::{Bounds, decode as decode_ledger, encode as encode_ledger, match_arrivals};
+pub(crate) use tls::{Connection, Handshaken, printable};
 pub(crate) use wire::{Wire, WireOptions};

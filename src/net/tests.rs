@@ -65,7 +65,8 @@ impl Place {
     }
 
     fn options(&self, me: Party) -> WireOptions {
-        let patience = Patience { silence: Duration::from_secs(20), limit: Duration::from_secs(60) };
+        let (silence, limit) = (Duration::from_secs(20), Duration::from_secs(60));
+        let patience = Patience::new(silence, silence, limit);
         WireOptions { me, capacity: 0, patience, warm_up: 0, cancel: CancellationToken::new() }
     }
 
@@ -280,8 +281,7 @@ fn silence_death_delay_and_stop_end_a_session() {
         other => panic!("{other}"),
     }
     // Alive, and no more than that.
-    let (wire, mut client) =
-        place.hostile(|options| options.patience = Patience { silence: 20 * second, limit: second });
+    let (wire, mut client) = place.hostile(|options| options.patience.limit = second);
     place.runtime.block_on(client.say(&Frame::heartbeat())).expect("sent");
     assert_eq!(wait(&wire), LinkError::TooLong { seconds: 1 });
     let (wire, _client) = place.hostile(|options| options.cancel.cancel());
@@ -300,7 +300,8 @@ fn a_peer_that_only_thinks_is_not_gone() {
     let place = Place::new();
     let (client, server) = place.pair();
     let short = |me| {
-        let patience = Patience { silence: Duration::from_secs(1), limit: Duration::from_secs(60) };
+        let (silence, limit) = (Duration::from_secs(1), Duration::from_secs(60));
+        let patience = Patience::new(silence, silence, limit);
         WireOptions { patience, ..place.options(me) }
     };
     let (client, server) = (place.wire(client, short(CLIENT)), place.wire(server, short(SERVER)));
@@ -318,7 +319,8 @@ fn two_that_only_send_are_told_so() {
     let place = Place::new();
     let (client, server) = place.pair();
     let short = |me| {
-        let patience = Patience { silence: Duration::from_secs(1), limit: Duration::from_secs(60) };
+        let (silence, limit) = (Duration::from_secs(1), Duration::from_secs(60));
+        let patience = Patience::new(silence, silence, limit);
         WireOptions { patience, ..place.options(me) }
     };
     let (client, server) = (place.wire(client, short(CLIENT)), place.wire(server, short(SERVER)));

@@ -19,6 +19,10 @@ use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector, TlsStream};
 use tokio_util::codec::FramedRead;
 
+/// A refusal may be lost with the connection.
+const HUNG_UP: &str =
+    "it is stopping or too busy, or does not accept this certificate: both must come from one run of `longhaul keys`";
+
 /// What is read at once.
 const READ_BUFFER: usize = 256 << 10;
 
@@ -119,10 +123,13 @@ impl Credentials {
             let answer = match connection.reader.next().await {
                 Some(Ok(Frame::Control(text))) => Answer::decode(peer, &text)?,
                 Some(Ok(_)) => return Err(nonsense(peer, "its answer is none")),
-                Some(Err(error)) => return Err(refused(error.to_string())),
-                None => {
-                    let cause = greeting.err().map_or("it hung up".to_string(), |error| error.to_string());
-                    return Err(refused(cause));
+                Some(Err(error)) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                    return Err(refused(error.to_string()));
+                }
+                hung_up => {
+                    let error = hung_up.and_then(Result::err).or(greeting.err());
+                    let cause = error.map_or("it hung up".to_string(), |error| format!("it hung up ({error})"));
+                    return Err(nonsense(peer, format!("{cause}; {HUNG_UP}")));
                 }
             };
             match answer {
@@ -204,7 +211,7 @@ fn nonsense(peer: impl ToString, cause: impl ToString) -> NetError {
 }
 
 /// What a peer said, fit to be printed on a terminal.
-pub(super) fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(500).collect()
 }
 

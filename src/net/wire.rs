@@ -1,7 +1,7 @@
 //! A party's connections as the transport of its endpoint.
 
 use super::frame::Frame;
-use super::lane::{Failure, Incoming, Lane, LaneOptions, Patience};
+use super::lane::{Failure, Incoming, LAST_WORDS, Lane, LaneOptions, Patience};
 use super::tls::Connection;
 use crate::link::{Expected, LinkError, Message, Party, Phase, Transport};
 use std::sync::Arc;
@@ -80,13 +80,15 @@ impl Wire {
     /// Queues a message once there is room. Two parties that both wait for room, and read nothing meanwhile, would wait for ever.
     fn queue(&self, lane: &Lane, header: Vec<u8>, bytes: Vec<u8>) -> Result<(), LinkError> {
         let silence = self.options.patience.silence;
+        self.check()?;
         loop {
+            let written = lane.written();
             match self.wait(async { tokio::time::timeout(silence, lane.room(bytes.len())).await })? {
                 Ok(room) => {
                     lane.send(room, header, bytes);
                     return Ok(());
                 }
-                Err(_) if lane.is_full() => {
+                Err(_) if lane.is_full() && lane.written() == written => {
                     let (me, peer) = (self.options.me, lane.peer());
                     let waiting =
                         format!("the {me} and the {peer} both send more than [memory] in_flight holds; raise it");
@@ -94,6 +96,20 @@ impl Wire {
                 }
                 Err(_) => {}
             }
+        }
+    }
+
+    /// Whether anything has ended the session: there may be room for ever in the queue of a connection that is gone.
+    fn check(&self) -> Result<(), LinkError> {
+        if self.failure.token.is_cancelled() {
+            return Err(self.failure.cause());
+        }
+        if self.options.cancel.is_cancelled() {
+            return Err(LinkError::Cancelled);
+        }
+        match tokio::time::Instant::now() < self.deadline {
+            true => Ok(()),
+            false => Err(LinkError::TooLong { seconds: self.options.patience.limit.as_secs() }),
         }
     }
 
@@ -137,23 +153,30 @@ impl Wire {
         }
     }
 
-    /// Ends the session: everything queued is written, or the peers are told the failure.
-    pub fn end(self, failed: Option<String>) {
-        let Wire { runtime, options, lanes, .. } = self;
-        let silence = options.patience.silence;
+    /// Ends the session: everything queued is written, or the peers are told the failure. What went wrong meanwhile, if anything did.
+    pub fn end(self, failed: Option<String>) -> Option<LinkError> {
+        let Wire { runtime, options, lanes, deadline, failure } = self;
         runtime.block_on(async {
             let mut ends = tokio::task::JoinSet::new();
+            let left = deadline.saturating_duration_since(tokio::time::Instant::now());
+            // The client has all it wants. The dealer is done long before the others.
+            let left = if options.me == Party::Client { left.min(options.patience.silence) } else { left };
             for lane in lanes {
                 let failed = failed.clone();
                 ends.spawn(async move {
                     match failed {
                         Some(cause) => lane.fail(&cause).await,
-                        None => lane.finish(silence).await,
+                        None => lane.finish(left).await,
                     }
                 });
             }
-            ends.join_all().await;
+            // Ctrl-C does not wait for the others.
+            tokio::select! {
+                _ = ends.join_all() => {}
+                () = options.cancel.cancelled() => tokio::time::sleep(LAST_WORDS).await,
+            }
         });
+        failure.token.is_cancelled().then(|| failure.cause())
     }
 }
 

@@ -275,6 +275,18 @@ fn a_dead_a_stopped_and_an_interrupted_server_end_the_query() {
 }
 
 #[test]
+fn the_dealer_waits_for_a_long_online_phase() {
+    // It is done after some milliseconds; the others compute and talk for longer than anybody is patient with the silent.
+    let only_gc = PAIR.replace("[[protocol]]\nid = \"fused\"\n[[protocol]]\nid = \"gmw\"\n", "");
+    let larger = only_gc.replace("minionn", "resnet32");
+    let parties = Parties::new(&larger, &["--timeout", "1 s"]);
+    parties.query(&["x.toml", "--timeout", "1 s"]).expect(0);
+    assert_eq!(parties.rows("results/pair-real").len(), 1);
+    // And a client that is told to be patient is not given up by the others.
+    parties.query(&["x.toml", "--timeout", "60 s", "--out", "patient"]).expect(0);
+}
+
+#[test]
 fn connections_that_say_nothing_are_in_nobodys_way() {
     let parties = Parties::new(PAIR, &[]);
     let silent: Vec<_> =

@@ -121,7 +121,7 @@ async fn measure(mut connection: Connection, silence: Duration) -> Result<Probe,
     let up = grow(
         async |bytes, connection: &mut Connection| {
             request(connection, &Request::Receive(bytes)).await?;
-            send(connection, bytes).await?;
+            send(connection, bytes, silence).await?;
             match next(connection, silence).await? {
                 Frame::Control(json) => serde_json::from_slice(&json).map_err(|error| error.to_string()),
                 other => Err(format!("it answers with {other:?}")),
@@ -162,7 +162,7 @@ pub(super) async fn answer(mut connection: Connection, waits: Waits) -> Result<(
             match next(&mut connection, waits.silence).await? {
                 Frame::Ping(number) => say(&mut connection, &Frame::pong(number)).await?,
                 Frame::Control(json) => match serde_json::from_slice(&json).map_err(|error| error.to_string())? {
-                    Request::Send(bytes) => send(&mut connection, bytes.min(MOST)).await?,
+                    Request::Send(bytes) => send(&mut connection, bytes.min(MOST), waits.silence).await?,
                     Request::Receive(bytes) => {
                         let arrived = receive(&mut connection, bytes.min(MOST), waits.silence).await?;
                         request(&mut connection, &arrived).await?;
@@ -195,14 +195,16 @@ async fn next(connection: &mut Connection, silence: Duration) -> Result<Frame, S
     }
 }
 
-async fn send(connection: &mut Connection, bytes: u64) -> Result<(), String> {
+async fn send(connection: &mut Connection, bytes: u64, silence: Duration) -> Result<(), String> {
     let failed = |error: std::io::Error| error.to_string();
     connection.writer.write_all(&Frame::padding(bytes)).await.map_err(failed)?;
     let zeros = vec![0; BLOCK as usize];
     let mut left = bytes;
     while left > 0 {
         let here = left.min(BLOCK);
-        connection.writer.write_all(&zeros[..here as usize]).await.map_err(failed)?;
+        let write = connection.writer.write_all(&zeros[..here as usize]);
+        let written = tokio::time::timeout(silence, write).await;
+        written.map_err(|_| format!("nothing was taken for {} s", silence.as_secs()))?.map_err(failed)?;
         left -= here;
     }
     connection.writer.flush().await.map_err(failed)
@@ -216,6 +218,9 @@ async fn receive(connection: &mut Connection, bytes: u64, silence: Duration) -> 
             Frame::Padding(0) => first = Some(Instant::now()),
             Frame::Padding(here) => {
                 seen += here;
+                if seen > bytes {
+                    return Err("more padding came than was announced".to_string());
+                }
                 if half.is_none() && 2 * seen >= bytes {
                     half = Some((Instant::now(), seen));
                 }

@@ -5,15 +5,17 @@ use super::{Waits, plan_digest, real_link, runtime};
 use crate::crypto::Seed;
 use crate::link::{Ledger, LinkConfig, LinkError, Party, PartyFailure, Phase, ReplayLink, Schedule, run_party};
 use crate::net::{
-    Connection, Credentials, Hello, NetError, Offer, Patience, Purpose, Session, Wire, WireOptions, decode_ledger,
-    match_arrivals,
+    Bounds, Connection, Credentials, Hello, NetError, Offer, Patience, Purpose, Session, Wire, WireOptions,
+    decode_ledger, match_arrivals,
 };
 use crate::nn::secure::{self, Inference, Query, Resources};
 use crate::protocol::ProtocolError;
 use crate::report::{Manifest, ResultsDir};
 use crate::run::engine::{Executor, Place, run_with};
 use crate::run::{Observer, Outcome, Prepared, RunError, RunOptions};
+use crate::units::Nanos;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// How the client asks.
@@ -94,6 +96,10 @@ impl Remote<'_> {
         seed: Seed,
     ) -> Result<(Vec<f64>, [Ledger; 3]), PartyFailure<ProtocolError>> {
         let resources = Resources { seed, material_bytes: query.material_bytes };
+        let started = Instant::now();
+        let cost = query.plan.predicted_cost();
+        let of_server = cost.setup.down + cost.offline.down + cost.online.down;
+        let of_dealer = cost.dealer_server + cost.dealer_client;
         let (logits, client) = run_party(Party::Client, wire.clone(), config, |endpoint| {
             secure::ask(endpoint, query.plan, resources, None, query.image)
         })?;
@@ -101,7 +107,12 @@ impl Remote<'_> {
             let json = wire.recv_ledger(peer).map_err(PartyFailure::Link)?;
             let broken =
                 |what: String| PartyFailure::Link(LinkError::Malformed { peer, what: format!("a ledger: {what}") });
-            decode_ledger(&json, peer, query.plan.layers.len()).map_err(broken)
+            let bounds = Bounds {
+                layers: query.plan.layers.len(),
+                bytes: if peer == Party::Server { of_server } else { of_dealer },
+                time: Nanos(started.elapsed().as_nanos() as u64),
+            };
+            decode_ledger(&json, peer, bounds).map_err(broken)
         };
         let ledgers = [theirs(Party::Server)?, client, theirs(Party::Dealer)?];
         Ok((logits, ledgers))
@@ -139,11 +150,12 @@ impl Executor for Remote<'_> {
             protocol: names.protocol.clone(),
             link: names.link.clone(),
             fresh: online.is_some(),
+            silence_ms: waits.silence.as_millis() as u64,
             warm_up: *warm_up,
             seeded: insecure_seed.then_some((round, image)),
         };
         let connections = self.connect(offer).map_err(|error| RunError::net(names, error))?;
-        let patience = Patience { silence: waits.silence, limit: waits.limit };
+        let patience = Patience::new(waits.silence, waits.silence, waits.limit);
         let capacity = self.prepared.scenario.memory.in_flight.0;
         let (me, cancel) = (Party::Client, self.cancel.clone());
         let options = WireOptions { me, capacity, patience, warm_up: *warm_up, cancel };

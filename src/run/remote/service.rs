@@ -4,7 +4,7 @@ use super::session::{Gathering, ProbeReady, Ready};
 use super::{PreparedCell, Waits, find_cell, plan_digest, probe, real_link, runtime};
 use crate::crypto::Seed;
 use crate::link::{Endpoint, LinkError, Party, PartyFailure, Phase, run_party};
-use crate::net::{Credentials, NetError, Offer, Patience, Wire, WireOptions, encode_ledger};
+use crate::net::{Credentials, NetError, Offer, Patience, Wire, WireOptions, encode_ledger, printable};
 use crate::nn::secure::{self, Resources};
 use crate::protocol::ProtocolError;
 use crate::report::human_time;
@@ -156,9 +156,15 @@ fn run(
             Next::Refused(text) => log(format!("refused {text}")),
             Next::Probe(probing) => {
                 let ProbeReady { connection, slot } = *probing;
-                match runtime.block_on(probe::answer(connection, options.waits)) {
+                let answered = runtime.block_on(async {
+                    tokio::select! {
+                        answered = probe::answer(connection, options.waits) => answered,
+                        () = cancel.cancelled() => Err("it was stopped".to_string()),
+                    }
+                });
+                match answered {
                     Ok(()) => log("a link was measured".to_string()),
-                    Err(cause) => log(format!("measuring a link failed: {cause}")),
+                    Err(cause) => log(format!("measuring a link failed: {}", printable(&cause))),
                 }
                 drop(slot);
             }
@@ -201,7 +207,8 @@ fn session(
 ) -> Result<String, PartyFailure<ProtocolError>> {
     let Ready { offer, connections, slot, .. } = ready;
     let PreparedCell { model, prepared: protocol, link } = find_cell(prepared, &offer).expect("the offer was checked");
-    let patience = Patience { silence: options.waits.silence, limit: options.waits.limit };
+    let of_client = Duration::from_millis(offer.silence_ms.max(1000));
+    let patience = Patience::new(options.waits.silence, of_client.min(options.waits.limit), options.waits.limit);
     let (capacity, warm_up) = (prepared.scenario.memory.in_flight.0, offer.warm_up);
     let wire_options = WireOptions { me, capacity, patience, warm_up, cancel: cancel.clone() };
     let wire = Arc::new(Wire::new(runtime.handle(), wire_options, connections));
@@ -222,8 +229,12 @@ fn session(
         sent.map(|()| ledger).map_err(PartyFailure::Link)
     });
     let wire = Arc::into_inner(wire).expect("the endpoint is gone");
-    wire.end(ended.as_ref().err().map(said));
+    let afterwards = wire.end(ended.as_ref().err().map(said));
     drop(slot);
+    let ended = ended.and_then(|ledger| match afterwards {
+        None => Ok(ledger),
+        Some(cause) => Err(PartyFailure::Link(cause)),
+    });
     ended.map(|ledger| {
         let time = |phase| format!("{phase} {}", human_time(ledger.account(phase).now));
         // The dealer has no part in the online phase.

@@ -1,11 +1,11 @@
 //! How the connections of one session come together at a party that listens.
 
 use crate::link::Party;
-use crate::net::{Answer, Connection, Credentials, Handshaken, Hello, NetError, Offer, Purpose, Session};
+use crate::net::{Answer, Connection, Credentials, Handshaken, Hello, NetError, Offer, Purpose, Session, printable};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// How long a session waits for its other connections, and for an earlier session to end.
@@ -72,17 +72,23 @@ impl<C: Fn(&Offer) -> Result<(), String> + Send + Sync + 'static> Gathering<C> {
             };
             let gathering = self.clone();
             tokio::spawn(async move {
-                let _turn = turn;
-                if let Err(error) = gathering.connection(tcp, address.to_string()).await {
+                let accepted = gathering.credentials.accept(tcp).await;
+                // Whoever is known waits in nobody's way.
+                drop(turn);
+                let ended = match accepted {
+                    Ok(accepted) => gathering.connection(accepted, address.to_string()).await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = ended {
                     // Nobody may be reading the log.
-                    let _ = gathering.refused.try_send(format!("{address}: {error}"));
+                    let _ = gathering.refused.try_send(format!("{address}: {}", printable(&error.to_string())));
                 }
             });
         }
     }
 
-    async fn connection(&self, tcp: TcpStream, from: String) -> Result<(), NetError> {
-        let Handshaken { mut connection, hello } = self.credentials.accept(tcp).await?;
+    async fn connection(&self, accepted: Handshaken, from: String) -> Result<(), NetError> {
+        let Handshaken { mut connection, hello } = accepted;
         let peer = connection.peer;
         let me = self.credentials.party();
         let refuse = async |mut connection: Connection, reason: String| {
@@ -148,7 +154,10 @@ impl<C: Fn(&Offer) -> Result<(), String> + Send + Sync + 'static> Gathering<C> {
         let is_dealer = self.dealer.is_none();
         let second = (is_dealer || offer.fresh).then(|| self.wait_for(hello.session));
         let gone = |error: std::io::Error| NetError::Nonsense { peer: peer.to_string(), cause: error.to_string() };
-        connection.answer(&Answer::Accepted).await.map_err(gone)?;
+        if let Err(error) = connection.answer(&Answer::Accepted).await {
+            self.waiting.lock().expect("nobody panics while holding it").remove(&hello.session);
+            return Err(gone(error));
+        }
         let mut connections = vec![connection];
         if let Some(second) = second {
             let waited = tokio::time::timeout(GATHER, second).await;
