@@ -6,7 +6,7 @@ use super::tls::{Connection, printable};
 use crate::link::{LinkError, Party};
 use bytes::Bytes;
 use futures_util::StreamExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use tokio::io::{AsyncWriteExt, BufWriter};
@@ -64,6 +64,15 @@ impl Failure {
     }
 }
 
+/// What a lane's writer and the party tell each other.
+#[derive(Default)]
+struct Progress {
+    /// Bytes of messages so far.
+    written: AtomicU64,
+    /// The party has failed.
+    failed: AtomicBool,
+}
+
 /// What waits to be written.
 enum Outgoing {
     Frame(Vec<u8>),
@@ -88,8 +97,7 @@ pub(super) struct Lane {
     /// Taken by the party's thread only.
     inbox: Mutex<UnboundedReceiver<Incoming>>,
     inbox_room: Arc<Semaphore>,
-    /// Bytes so far.
-    written: Arc<AtomicU64>,
+    progress: Arc<Progress>,
     capacity: usize,
     reader: JoinHandle<()>,
     writer: JoinHandle<()>,
@@ -115,7 +123,7 @@ impl Lane {
         let (outbox, to_write) = unbounded_channel();
         let (read, inbox) = unbounded_channel();
         let room = Arc::new(Semaphore::new(capacity));
-        let written = Arc::new(AtomicU64::new(0));
+        let progress = Arc::new(Progress::default());
         // Whoever finds the queue closed must find the cause set.
         let open = read.clone();
         let reading = Reading { peer, silence: patience.silence, padding, room: room.clone(), read };
@@ -126,14 +134,14 @@ impl Lane {
             outbox_room: Arc::new(Semaphore::new(capacity)),
             inbox: Mutex::new(inbox),
             inbox_room: room,
-            written: written.clone(),
+            progress: progress.clone(),
             capacity,
             writer: runtime.spawn(write(
                 BufWriter::new(writer),
                 to_write,
                 patience.heartbeat,
                 peer,
-                (failure.clone(), written.clone()),
+                (failure.clone(), progress),
             )),
             reader: runtime.spawn(async move {
                 if let Err(cause) = reading.run(reader).await {
@@ -181,7 +189,7 @@ impl Lane {
 
     /// Bytes of messages that were written so far.
     pub fn written(&self) -> u64 {
-        self.written.load(Ordering::Relaxed)
+        self.progress.written.load(Ordering::Relaxed)
     }
 
     /// The next frame; `None` when nothing more will come.
@@ -206,6 +214,7 @@ impl Lane {
     /// Tells the other side why this one stops, if it listens.
     pub async fn fail(self, cause: &str) {
         self.reader.abort();
+        self.progress.failed.store(true, Ordering::Relaxed);
         self.say(Frame::failed(cause));
         let Lane { outbox, mut writer, .. } = self;
         drop(outbox);
@@ -281,7 +290,7 @@ async fn write<W: tokio::io::AsyncWrite + Unpin>(
     mut queue: UnboundedReceiver<Outgoing>,
     pause: Duration,
     peer: Party,
-    (failure, written): (Arc<Failure>, Arc<AtomicU64>),
+    (failure, progress): (Arc<Failure>, Arc<Progress>),
 ) {
     let mut work = async || -> std::io::Result<()> {
         loop {
@@ -289,11 +298,13 @@ async fn write<W: tokio::io::AsyncWrite + Unpin>(
                 Err(_) => writer.write_all(&Frame::heartbeat()).await?,
                 Ok(None) => return writer.shutdown().await,
                 Ok(Some(Outgoing::Frame(frame))) => writer.write_all(&frame).await?,
+                // Nobody needs the rest; the reason is behind it.
+                Ok(Some(Outgoing::Body { .. } | Outgoing::Padding(_))) if progress.failed.load(Ordering::Relaxed) => {}
                 Ok(Some(Outgoing::Body { header, bytes, .. })) => {
                     writer.write_all(&header).await?;
                     for piece in bytes.chunks(PIECE / 4) {
                         writer.write_all(piece).await?;
-                        written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+                        progress.written.fetch_add(piece.len() as u64, Ordering::Relaxed);
                     }
                 }
                 Ok(Some(Outgoing::Padding(length))) => pad(&mut writer, length).await?,

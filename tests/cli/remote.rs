@@ -267,7 +267,9 @@ fn a_dead_a_stopped_and_an_interrupted_server_end_the_query() {
             asking.join().expect("ended")
         });
         assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-        assert!(ended.stderr.contains(said) || ended.stderr.contains("cannot reach the server"), "{}", ended.stderr);
+        // Between two sessions there is nobody; last words are given two seconds, which may be too few on a busy machine.
+        let or = ["cannot reach the server", "the connection to the server failed"];
+        assert!([said].iter().chain(&or).any(|said| ended.stderr.contains(said)), "{}", ended.stderr);
         // The dealer goes on.
         assert!(parties.dealer.child.try_wait().expect("a child").is_none());
         assert!(!parties.rows("results/pair-real").is_empty());
