@@ -239,12 +239,12 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_way_back_ends_slow_start_early() {
-        // What validation over a kernel showed: 512 KB up while 512 KB come down, over 100 ms and 20 Mbit/s.
+    fn a_busy_way_back_costs_more_than_its_bytes() {
+        // 512 KB up while 512 KB come down, over 100 ms and 20 Mbit/s; the bytes of acknowledgements alone cost 0.3 ms.
         let link = over("tcp", ms(50, 20), ms(50, 20));
         let [_, alone] = crossing(&[vec![], vec![(0, 524_288)]], &link);
         let [_, with] = crossing(&[vec![(0, 524_288)], vec![(0, 524_288)]], &link);
-        assert!(with[0] > alone[0], "{with:?} {alone:?}");
+        assert!(with[0] > alone[0] + 20_000_000, "{with:?} {alone:?}");
     }
 
     fn links() -> impl Strategy<Value = LinkParameters> {

@@ -128,11 +128,7 @@ impl Bounds {
         if sent > self.bytes {
             return Err(format!("{sent} bytes were sent, where the protocols send {}", self.bytes));
         }
-        let sends = record
-            .events
-            .iter()
-            .filter(|event| event.3 == 1 || event.3 == 3)
-            .map(|event| (event.0, event.1, event.4, event.5));
+        let sends = record.events.iter().filter(|event| event.3 == 1).map(|event| (event.0, event.1, event.4, event.5));
         if !sends.eq(record.messages.iter().map(|message| (message.0, message.1, message.2, message.3))) {
             return Err("what was done and what was sent differ".to_string());
         }

@@ -70,6 +70,12 @@ impl Place {
         WireOptions { me, capacity: 0, patience, warm_up: 0, cancel: CancellationToken::new() }
     }
 
+    /// Gives a peer up after a second of silence.
+    fn impatient(&self, me: Party) -> WireOptions {
+        let (silence, limit) = (Duration::from_secs(1), Duration::from_secs(60));
+        WireOptions { patience: Patience::new(silence, silence, limit), ..self.options(me) }
+    }
+
     fn wire(&self, connection: Connection, options: WireOptions) -> Wire {
         Wire::new(self.runtime.handle(), options, vec![connection])
     }
@@ -299,12 +305,7 @@ fn silence_death_delay_and_stop_end_a_session() {
 fn a_peer_that_only_thinks_is_not_gone() {
     let place = Place::new();
     let (client, server) = place.pair();
-    let short = |me| {
-        let (silence, limit) = (Duration::from_secs(1), Duration::from_secs(60));
-        let patience = Patience::new(silence, silence, limit);
-        WireOptions { patience, ..place.options(me) }
-    };
-    let (client, server) = (place.wire(client, short(CLIENT)), place.wire(server, short(SERVER)));
+    let (client, server) = (place.wire(client, place.impatient(CLIENT)), place.wire(server, place.impatient(SERVER)));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             std::thread::sleep(Duration::from_millis(2500));
@@ -318,12 +319,7 @@ fn a_peer_that_only_thinks_is_not_gone() {
 fn two_that_only_send_are_told_so() {
     let place = Place::new();
     let (client, server) = place.pair();
-    let short = |me| {
-        let (silence, limit) = (Duration::from_secs(1), Duration::from_secs(60));
-        let patience = Patience::new(silence, silence, limit);
-        WireOptions { patience, ..place.options(me) }
-    };
-    let (client, server) = (place.wire(client, short(CLIENT)), place.wire(server, short(SERVER)));
+    let (client, server) = (place.wire(client, place.impatient(CLIENT)), place.wire(server, place.impatient(SERVER)));
     // Far more than queues (2 MiB each) and sockets hold, both ways, and nobody receives.
     let flood = |wire: &Wire, me, peer| (0..200).find_map(|_| wire.send(me, peer, message(vec![0; 1 << 20])).err());
     let said = std::thread::scope(|scope| {

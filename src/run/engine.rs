@@ -2,6 +2,7 @@
 //! hits all of them alike, results on disk as they come.
 
 use super::calibrate::Calibration;
+use super::executor::{Executor, Local, Place};
 use super::forecast::{Forecast, Kind};
 use super::journal::{Execution, Header, Journal};
 use super::links::link_config;
@@ -14,7 +15,7 @@ use super::traces::Traces;
 use super::{Measurement, RunError};
 use crate::link::{Phase, TraceHeader};
 use crate::nn::data::Image;
-use crate::nn::secure::{Audit, Inference, Query, infer};
+use crate::nn::secure::{Audit, Inference, Query};
 use crate::protocol::Function;
 use crate::report::{
     Comparison, LayerRecord, Manifest, ResultsDir, RunRecord, ShardRecord, SpeedupRecord, SummaryRecord,
@@ -90,27 +91,6 @@ pub fn run(
     cancel: &CancellationToken,
 ) -> Result<Outcome, RunError> {
     run_with(&Local, prepared, results, manifest, options, observer, cancel)
-}
-
-/// Which execution of a scenario.
-pub(super) struct Place<'a> {
-    pub names: &'a CellNames,
-    pub round: u32,
-    pub image: usize,
-}
-
-/// Where the parties of an execution are.
-pub(super) trait Executor {
-    fn execute(&self, place: &Place, query: &Query) -> Result<Inference, RunError>;
-}
-
-/// All of them in this process.
-struct Local;
-
-impl Executor for Local {
-    fn execute(&self, place: &Place, query: &Query) -> Result<Inference, RunError> {
-        infer(query).map_err(|failure| RunError::cell(place.names.to_string(), failure))
-    }
 }
 
 /// The same, wherever the parties are.

@@ -5,6 +5,7 @@ mod calibrate;
 mod catalogue;
 mod engine;
 mod error;
+mod executor;
 mod forecast;
 mod journal;
 mod layers;

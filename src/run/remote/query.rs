@@ -11,7 +11,8 @@ use crate::net::{
 use crate::nn::secure::{self, Inference, Query, Resources};
 use crate::protocol::ProtocolError;
 use crate::report::{Manifest, ResultsDir};
-use crate::run::engine::{Executor, Place, run_with};
+use crate::run::engine::run_with;
+use crate::run::executor::{Executor, Place};
 use crate::run::{Observer, Outcome, Prepared, RunError, RunOptions};
 use crate::units::Nanos;
 use std::sync::Arc;
