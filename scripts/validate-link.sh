@@ -36,6 +36,13 @@ if [ -z "${DELAY_LINE:-}" ]; then
     DELAY_LINE=$PWD/scripts/delay-line/target/release/delay-line
 fi
 
+# What is measured is parties with a core each; the line, which has little to do, is on the server's if there are only two.
+CORES=$(nproc)
+core() { # N: a prefix for commands
+    [ "$CORES" -gt 1 ] && echo "taskset -c $(($1 % CORES))" || true
+}
+ON_SERVER=$(core 0) ON_CLIENT=$(core 1) ON_LINE=$(core 2)
+
 # A namespace may only choose what the machine allows.
 ALLOWED=$(cat /proc/sys/net/ipv4/tcp_allowed_congestion_control)
 sysctl -qw net.ipv4.tcp_allowed_congestion_control="$ALLOWED $CONGESTION"
@@ -86,15 +93,16 @@ cp emulated/traces/*.trace "$OUT/traces/"
 
 up() { # RTT_MS MBIT
     down
-    background line "$DELAY_LINE" --devices lh-s lh-c --delay-ms "$(awk "BEGIN { print $1 / 2 }")" --mbit "$2"
+    # Before everything else: a link does not wait for a processor.
+    background line $ON_LINE chrt --fifo 10 "$DELAY_LINE" --devices lh-s lh-c --delay-ms "$(awk "BEGIN { print $1 / 2 }")" --mbit "$2"
     await line ready
     ip netns add lh-server
     ip netns add lh-client
     local end side address
     for end in "s server 1" "c client 2"; do
         read -r side name address <<< "$end"
-        # The whole window may be handed to the device at once.
-        ip link set "lh-$side" txqueuelen 200000
+        # The whole window may be handed to the device at once; so many segments as one as pass in 100 us.
+        ip link set "lh-$side" txqueuelen 200000 gso_max_segs "$(awk "BEGIN { print ($2 < 240) ? 1 : int($2 / 120) }")"
         ip link set "lh-$side" netns "lh-$name"
         ip -n "lh-$name" link set lo up
         ip -n "lh-$name" addr add "10.77.0.$address/24" dev "lh-$side"
@@ -109,7 +117,7 @@ up() { # RTT_MS MBIT
     ip -n lh-server link set lh-vs up
     ip -n lh-client link set lh-vc up
     background dealer ip netns exec lh-server "$LONGHAUL" dealer validation.toml --listen 10.78.0.1:7002
-    background server ip netns exec lh-server "$LONGHAUL" serve validation.toml --dealer 10.78.0.1:7002
+    background server $ON_SERVER ip netns exec lh-server "$LONGHAUL" serve validation.toml --dealer 10.78.0.1:7002
     await dealer "listens at"
     await server "listens at"
 }
@@ -126,7 +134,7 @@ for mbit in $MBITS; do
         padding=$(awk "BEGIN { bytes = 5 * $rtt * $mbit * 125; print int(bytes < 4e6 ? 4e6 : bytes) }")
         for start in cold warm; do
             [ "$start" = warm ] && more=(--warm-up "$padding B") || more=()
-            inside client "$LONGHAUL" query 10.78.0.1:7001 validation.toml --online 10.77.0.1:7001 \
+            $ON_CLIENT ip netns exec lh-client "$LONGHAUL" query 10.78.0.1:7001 validation.toml --online 10.77.0.1:7001 \
                 --dealer 10.78.0.1:7002 --out real "${more[@]}" > /dev/null 2> query.log \
                 || { cat query.log "$WORK"/*.log >&2; exit 1; }
             cp real/runs.csv "$folder/$start.csv"

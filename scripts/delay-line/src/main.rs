@@ -4,6 +4,10 @@
 //! own bits have passed at the rate, and is written to the other device a delay later. A packet that finds more than the
 //! queue's bytes before it is dropped. IP packets are counted as they are, without any headers below them.
 //!
+//! The devices take checksums and the cutting of segments off the kernel, as network cards do: what the kernel hands over as one packet
+//! of several segments passes as one, and pays the headers of each. How many segments that may be is for the
+//! devices' owner to say (`ip link set DEVICE gso_max_segs N`).
+//!
 //! The devices are made here and moved into their namespaces by whoever called; see `../validate-link.sh`.
 
 use anyhow::{Context, Result};
@@ -11,7 +15,7 @@ use clap::Parser;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tun_rs::{DeviceBuilder, SyncDevice};
+use tun_rs::{DeviceBuilder, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 
 /// The last stretch before a packet is due is spun. An idle virtual processor wakes later than that, which a probe of the link sees;
 /// spinning longer would take the processor from the parties, whose packets are 12 us apart at 1 Gbit/s.
@@ -36,15 +40,12 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let open = |name: &String| -> Result<Arc<SyncDevice>> {
-        let device = DeviceBuilder::new().name(name).mtu(1500).build_sync();
+        let device = DeviceBuilder::new().name(name).mtu(1500).offload(true).build_sync();
         Ok(Arc::new(device.with_context(|| format!("cannot make the TUN device {name} (root is needed)"))?))
     };
     let (a, b) = (open(&args.devices[0])?, open(&args.devices[1])?);
-    let link = Link {
-        delay: Duration::from_secs_f64(args.delay_ms / 1e3),
-        ns_per_byte: 8e3 / args.mbit,
-        queue: args.queue,
-    };
+    let link =
+        Link { delay: Duration::from_secs_f64(args.delay_ms / 1e3), ns_per_byte: 8e3 / args.mbit, queue: args.queue };
     // Whoever waits for the devices reads this line.
     println!("ready");
     let directions = [(a.clone(), b.clone()), (b, a)].map(|(from, to)| {
@@ -74,7 +75,7 @@ struct Link {
 fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Arc<AtomicU64>) {
     let (send, under_way) = mpsc::channel::<(Instant, Vec<u8>)>();
     std::thread::spawn(move || {
-        let mut buffer = vec![0; 1 << 16];
+        let mut buffer = vec![0; 1 << 17];
         let mut free_at = Instant::now();
         // A device that was not brought up yet, or moves to its namespace, is tried again.
         loop {
@@ -82,13 +83,14 @@ fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Ar
                 std::thread::sleep(Duration::from_millis(10));
                 continue;
             };
+            let Some(bytes) = on_the_wire(&buffer[..length]) else { continue };
             let now = Instant::now();
             let waiting = free_at.saturating_duration_since(now).as_nanos() as f64 / link.ns_per_byte;
             if waiting > link.queue as f64 {
                 dropped.fetch_add(1, Ordering::Relaxed);
                 continue;
             }
-            free_at = free_at.max(now) + Duration::from_nanos((length as f64 * link.ns_per_byte) as u64);
+            free_at = free_at.max(now) + Duration::from_nanos((bytes as f64 * link.ns_per_byte) as u64);
             if send.send((free_at + link.delay, buffer[..length].to_vec())).is_err() {
                 return;
             }
@@ -108,4 +110,19 @@ fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Ar
             let _ = to.send(&packet);
         }
     });
+}
+
+/// Bytes of the IP packets that `packet`, with its header for the device, would be sent as.
+fn on_the_wire(packet: &[u8]) -> Option<u64> {
+    let header = VirtioNetHdr::decode(packet).ok()?;
+    let packet = &packet[VIRTIO_NET_HDR_LEN..];
+    let length = packet.len() as u64;
+    if header.gso_size == 0 {
+        return Some(length);
+    }
+    // The checksum is TCP's, whose header says how long it is.
+    let tcp = usize::from(header.csum_start);
+    let headers = tcp as u64 + 4 * u64::from(packet.get(tcp + 12)? >> 4);
+    let segments = length.checked_sub(headers)?.div_ceil(header.gso_size.into());
+    Some(length + segments.saturating_sub(1) * headers)
 }
