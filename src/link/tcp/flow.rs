@@ -1,6 +1,6 @@
 //! One direction of a connection: the link it passes, and the sender with its window.
 
-use super::window::{Ack, Congestion, Window};
+use super::window::{Ack, Congestion, Limits, Window};
 use super::{Losses, PS_PER_NS, TcpParameters};
 use crate::link::model::LinkParameters;
 use crate::units::{BitRate, Bytes, Nanos};
@@ -10,6 +10,8 @@ use std::collections::VecDeque;
 pub(super) const SEGMENT: Bytes = Bytes(1448);
 /// Headers of IPv4 and TCP with time stamps.
 const HEADERS: Bytes = Bytes(52);
+/// What a fresh connection's receiver has room for (Linux: 128 KiB of memory, two thirds of it for payload, in steps of 8 KiB).
+const FIRST_ROOM: Bytes = Bytes(88 << 10);
 /// A window is sent in so many pieces at least.
 const PIECES: u64 = 64;
 /// A warm connection has carried as much as the path holds so many times,
@@ -112,7 +114,8 @@ impl Flow {
             Some(payload) => (payload.0.max(1), link.packet_overhead.0),
             None => (SEGMENT.0, HEADERS.0),
         };
-        let limits = [max_window.0 / segment, path(link, segment + headers)];
+        let limits =
+            Limits { most: max_window.0 / segment, room: FIRST_ROOM.0 / segment, path: path(link, segment + headers) };
         Flow {
             segment,
             headers,

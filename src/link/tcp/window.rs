@@ -2,7 +2,7 @@
 //!
 //! In segments. Sources: RFC 5681 (slow start; 4.1 restart after idleness), RFC 6928 (ten segments to begin with),
 //! RFC 9438 (CUBIC), Ha and Rhee, *Taming the elephants: New TCP slow start*, 2011 (HyStart, with the constants of the
-//! Linux kernel), RFC 9406.
+//! Linux kernel), RFC 9406; RFC 9293 (what the receiver has room for).
 
 use crate::units::Nanos;
 
@@ -18,6 +18,9 @@ const HYSTART_LEAST: f64 = 16.0;
 const TRAIN_GAP: u64 = 2_000_000;
 /// HyStart: at the start of each round, 8 acknowledgements of two segments each are samples of the round-trip time.
 const SAMPLES: u64 = 16;
+/// The receiver makes more room once a flight of more than such a part of it has come: 20 segments of 62. Linux looks for ten, when a round trip is over and
+/// its application has read them, on a fast link too late for the flight after (measured).
+const ROOM_GROWS: u64 = 3;
 /// A retransmission time-out is at least this much longer than the round trip (Linux).
 const RTO_MARGIN: u64 = 200_000_000;
 
@@ -46,6 +49,16 @@ pub(super) enum Congestion {
     Bbr,
 }
 
+/// What bounds a window, in segments.
+pub(super) struct Limits {
+    /// Buffers.
+    pub most: u64,
+    /// What a fresh connection's receiver has room for.
+    pub room: u64,
+    /// What the path holds.
+    pub path: u64,
+}
+
 /// BBR: the window holds so many paths.
 const BBR_PATHS: f64 = 2.0;
 
@@ -54,6 +67,8 @@ pub(super) struct Window {
     size: f64,
     /// Slow start below it.
     threshold: f64,
+    /// What the receiver has room for.
+    room: u64,
     initial: f64,
     most: f64,
     /// Shortest round trip that is possible, ns.
@@ -71,6 +86,8 @@ pub(super) struct Window {
 struct Round {
     started: u64,
     last_ack: u64,
+    /// Segments acknowledged before it.
+    before: u64,
     /// The round ends when more segments than this have been acknowledged.
     end: u64,
     shortest: u64,
@@ -94,8 +111,9 @@ struct Epoch {
 }
 
 impl Window {
-    /// A window of `initial` segments that never grows beyond `most`, over a path that holds `path`.
-    pub(super) fn new(congestion: Congestion, initial: u64, [most, path]: [u64; 2], round_trip: Nanos) -> Window {
+    /// A window of `initial` segments.
+    pub(super) fn new(congestion: Congestion, initial: u64, limits: Limits, round_trip: Nanos) -> Window {
+        let Limits { most, room, path } = limits;
         let most = match congestion {
             Congestion::Cubic => most.max(1) as f64,
             Congestion::Bbr => (most.max(1) as f64).min((BBR_PATHS * path as f64).max(initial as f64)),
@@ -104,6 +122,7 @@ impl Window {
             congestion,
             size: (initial.max(1) as f64).min(most),
             threshold: f64::INFINITY,
+            room: room.max(1),
             initial: (initial.max(1) as f64).min(most),
             most,
             round_trip: round_trip.0,
@@ -116,7 +135,7 @@ impl Window {
 
     /// Segments that may be under way.
     pub(super) fn segments(&self) -> u64 {
-        self.size as u64
+        (self.size as u64).min(self.room)
     }
 
     /// After so long without sending, ns, the window shrinks.
@@ -148,7 +167,12 @@ impl Window {
         self.smoothed += (ack.round_trip as f64 - self.smoothed) / 8.0;
         // With the first acknowledgement of the next flight.
         if ack.total > self.round.end {
-            self.round = Round { started: ack.now, last_ack: ack.now, end: ack.sent, shortest: u64::MAX, samples: 0 };
+            let before = ack.total - ack.segments;
+            if before - self.round.before > self.room / ROOM_GROWS {
+                self.room = u64::MAX;
+            }
+            self.round =
+                Round { started: ack.now, last_ack: ack.now, before, end: ack.sent, shortest: u64::MAX, samples: 0 };
             self.peak = [0, self.peak[0]];
         }
         let peak = self.peak[0].max(self.peak[1]) as f64;
