@@ -18,6 +18,9 @@ const FIRST: u64 = 256 << 10;
 const MOST: u64 = 1 << 30;
 /// Long enough to be believed.
 const ENOUGH: Duration = Duration::from_secs(2);
+/// The second half of a transfer is timed in so many pieces. A sender that pauses in one of them, as BBR does every ten seconds to see the
+/// shortest round trip, is not taken for a slower link.
+const PIECES: usize = 8;
 /// Written at once.
 const BLOCK: u64 = 256 << 10;
 
@@ -46,21 +49,16 @@ enum Request {
     Done,
 }
 
-/// How fast padding came: without its first half, in which a connection gains speed.
+/// How fast padding came.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Arrived {
-    bytes: u64,
-    /// From the first half's end to the last byte.
-    late_ns: u64,
+    /// The median of the second half's pieces: in the first half a connection gains speed.
+    bits_per_s: u64,
     /// From the first byte to the last.
     all_ns: u64,
 }
 
 impl Arrived {
-    fn rate(self) -> BitRate {
-        BitRate((self.bytes as f64 * 8e9 / self.late_ns.max(1) as f64) as u64)
-    }
-
     fn is_enough(self, sent: u64) -> bool {
         self.all_ns >= ENOUGH.as_nanos() as u64 || sent >= MOST
     }
@@ -149,7 +147,7 @@ async fn grow(
     loop {
         let arrived = transfer(bytes, connection).await?;
         if arrived.is_enough(bytes) {
-            return Ok(arrived.rate());
+            return Ok(BitRate(arrived.bits_per_s));
         }
         bytes *= 2;
     }
@@ -211,24 +209,82 @@ async fn send(connection: &mut Connection, bytes: u64, silence: Duration) -> Res
 }
 
 async fn receive(connection: &mut Connection, bytes: u64, silence: Duration) -> Result<Arrived, String> {
-    let mut seen = 0;
-    let (mut first, mut half) = (None, None);
-    while seen < bytes {
+    let mut stretches = Stretches::of(bytes);
+    let mut first = None;
+    while stretches.seen < bytes {
         match next(connection, silence).await? {
             Frame::Padding(0) => first = Some(Instant::now()),
-            Frame::Padding(here) => {
-                seen += here;
-                if seen > bytes {
-                    return Err("more padding came than was announced".to_string());
-                }
-                if half.is_none() && 2 * seen >= bytes {
-                    half = Some((Instant::now(), seen));
-                }
-            }
+            Frame::Padding(here) => stretches.saw(here, Instant::now()),
             other => return Err(format!("{other:?} came instead of padding")),
         }
     }
-    let (Some(first), Some((half, before))) = (first, half) else { return Err("there was no padding".to_string()) };
-    let late = half.elapsed().as_nanos() as u64;
-    Ok(Arrived { bytes: bytes - before, late_ns: late, all_ns: first.elapsed().as_nanos() as u64 })
+    if stretches.seen > bytes {
+        return Err("more padding came than was announced".to_string());
+    }
+    let first = first.ok_or("padding came that was not announced")?;
+    let bits_per_s = stretches.median_rate().ok_or("all padding came at once")?;
+    Ok(Arrived { bits_per_s, all_ns: first.elapsed().as_nanos() as u64 })
+}
+
+/// When the second half of a transfer, and each of its pieces, had come.
+struct Stretches {
+    bytes: u64,
+    seen: u64,
+    /// Bytes seen by then.
+    marks: Vec<(u64, Instant)>,
+}
+
+impl Stretches {
+    fn of(bytes: u64) -> Stretches {
+        Stretches { bytes, seen: 0, marks: Vec::with_capacity(PIECES + 1) }
+    }
+
+    /// `here` more bytes came.
+    fn saw(&mut self, here: u64, now: Instant) {
+        self.seen += here;
+        let pieces = PIECES as u64;
+        if self.seen * 2 * pieces >= self.bytes * (pieces + self.marks.len() as u64) {
+            self.marks.push((self.seen, now));
+        }
+    }
+
+    /// bit/s.
+    fn median_rate(&self) -> Option<u64> {
+        let rate = |pair: &[(u64, Instant)]| {
+            let &[(before, from), (after, to)] = pair else { unreachable!("pairs") };
+            (after - before) as f64 * 8e9 / (to - from).as_nanos().max(1) as f64
+        };
+        let mut rates: Vec<u64> = self.marks.windows(2).map(|pair| rate(pair) as u64).collect();
+        rates.sort_unstable();
+        rates.get(rates.len() / 2).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said of 4 MB that come 1 kB at a time, each after its own number of microseconds.
+    fn rate_of(gaps_us: impl Fn(usize) -> u64) -> u64 {
+        let mut stretches = Stretches::of(4_000_000);
+        let mut now = Instant::now();
+        for gap in (0..4000).map(gaps_us) {
+            now += Duration::from_micros(gap);
+            stretches.saw(1000, now);
+        }
+        stretches.median_rate().expect("several pieces")
+    }
+
+    #[test]
+    fn a_slow_start_and_a_pause_do_not_count() {
+        let steady = 8_000_000;
+        assert_eq!(rate_of(|_| 1000), steady);
+        assert_eq!(rate_of(|i| if i < 1500 { 5000 } else { 1000 }), steady);
+        assert_eq!(rate_of(|i| if i == 3000 { 700_000 } else { 1000 }), steady);
+    }
+
+    #[test]
+    fn a_link_that_is_slower_most_of_the_time_is() {
+        assert_eq!(rate_of(|i| if i < 2500 { 1000 } else { 4000 }), 2_000_000);
+    }
 }
