@@ -178,7 +178,7 @@ fn warn_of_unfinished(args: &Args, out: &Path) {
     }
 }
 
-/// Runs `work` while listening for Ctrl-C, which says `kept` and cancels it; a second one ends the process at once.
+/// Runs `work` while listening for Ctrl-C and SIGTERM, which say `kept` and cancel it; a second one ends the process at once.
 pub(super) fn with_ctrl_c<T: Send>(kept: &str, work: impl FnOnce(&CancellationToken) -> T + Send) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -194,17 +194,31 @@ pub(super) fn with_ctrl_c<T: Send>(kept: &str, work: impl FnOnce(&CancellationTo
         runtime.block_on(async {
             tokio::select! {
                 _ = done.cancelled() => return,
-                signal = tokio::signal::ctrl_c() => if signal.is_err() { return },
+                signal = told_to_stop() => if signal.is_err() { return },
             }
             let _ = writeln!(std::io::stderr(), "stopping; {kept} (Ctrl-C again to stop at once)");
             cancel.cancel();
             tokio::select! {
                 _ = done.cancelled() => {}
-                _ = tokio::signal::ctrl_c() => std::process::exit(130),
+                _ = told_to_stop() => std::process::exit(130),
             }
         });
         worker.join().map_err(|_| anyhow!("internal error: the run panicked"))
     })
+}
+
+/// Ctrl-C, or what a service manager or CI sends.
+async fn told_to_stop() -> std::io::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        tokio::select! {
+            signal = tokio::signal::ctrl_c() => signal,
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    tokio::signal::ctrl_c().await
 }
 
 /// What stopped the run, and what it leaves behind.

@@ -256,6 +256,7 @@ fn a_dead_a_stopped_and_an_interrupted_server_end_the_query() {
         (Signal::KILL, "the connection to the server failed"),
         (Signal::STOP, "nothing was heard from the server for 2 s"),
         (Signal::INT, "stopped because the server failed: it was stopped by its user"),
+        (Signal::TERM, "stopped because the server failed: it was stopped by its user"),
     ] {
         let mut parties = Parties::new(&endless, &[]);
         let ended = std::thread::scope(|scope| {
@@ -291,8 +292,19 @@ fn the_dealer_waits_for_a_long_online_phase() {
 #[test]
 fn connections_that_say_nothing_are_in_nobodys_way() {
     let parties = Parties::new(PAIR, &[]);
-    let silent: Vec<_> =
-        (0..20).map(|_| std::net::TcpStream::connect(&parties.server.address).expect("connected")).collect();
+    let server = parties.server.address.parse().expect("an address");
+    // More than there are places for, all of one address.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let silent = runtime.block_on(async {
+        let mut silent = Vec::new();
+        for _ in 0..100 {
+            let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+            socket.bind("127.0.0.2:0".parse().expect("an address")).expect("bound");
+            silent.push(socket.connect(server).await.expect("connected"));
+        }
+        silent
+    });
+    parties.server.says("too many connections of this address at once");
     parties.query(&["x.toml", "--filter", "fused"]).expect(0);
     drop(silent);
 }

@@ -2,6 +2,7 @@
 //!
 //! * `service`: what the server and the dealer run: sessions, one at a time.
 //! * `session`: one execution's connections, made and waited for.
+//! * `turns`: how many may be in a handshake.
 //! * `query`: the client's side of an execution, for the engine.
 //! * `probe`: measures a link.
 
@@ -9,6 +10,7 @@ mod probe;
 mod query;
 mod service;
 mod session;
+mod turns;
 
 pub use probe::{Probe, probe};
 pub use query::{QueryOptions, query};

@@ -1,8 +1,10 @@
 //! How the connections of one session come together at a party that listens.
 
+use super::turns::Turns;
 use crate::link::Party;
 use crate::net::{Answer, Connection, Credentials, Handshaken, Hello, NetError, Offer, Purpose, Session, printable};
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -10,9 +12,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 /// How long a session waits for its other connections, and for an earlier session to end.
 const GATHER: Duration = Duration::from_secs(10);
-
-/// Connections that may be in a handshake at the same time.
-const MOST_HANDSHAKES: usize = 64;
 
 /// A session whose connections are all there.
 pub(super) struct Ready {
@@ -62,12 +61,16 @@ impl<C: Fn(&Offer) -> Result<(), String> + Send + Sync + 'static> Gathering<C> {
 
     /// Accepts connections for ever.
     pub async fn listen(self: Arc<Self>, listener: TcpListener) {
-        let handshakes = Arc::new(Semaphore::new(MOST_HANDSHAKES));
+        let turns = Turns::new();
         loop {
-            let turn = handshakes.clone().acquire_owned().await.expect("nobody closes it");
+            let place = turns.place().await;
             let Ok((tcp, address)) = listener.accept().await else {
                 // Out of file descriptors, usually: wait for some to be closed.
                 tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Some(turn) = turns.give(place, address.ip()) else {
+                self.refuse(address, "too many connections of this address at once");
                 continue;
             };
             let gathering = self.clone();
@@ -80,11 +83,15 @@ impl<C: Fn(&Offer) -> Result<(), String> + Send + Sync + 'static> Gathering<C> {
                     Err(error) => Err(error),
                 };
                 if let Err(error) = ended {
-                    // Nobody may be reading the log.
-                    let _ = gathering.refused.try_send(format!("{address}: {}", printable(&error.to_string())));
+                    gathering.refuse(address, &error.to_string());
                 }
             });
         }
+    }
+
+    fn refuse(&self, address: SocketAddr, why: &str) {
+        // Nobody may be reading the log.
+        let _ = self.refused.try_send(format!("{address}: {}", printable(why)));
     }
 
     async fn connection(&self, accepted: Handshaken, from: String) -> Result<(), NetError> {
