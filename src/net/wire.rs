@@ -11,6 +11,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Longest ledger that a peer may send.
 const MOST_LEDGER: u64 = 256 << 20;
+/// Padding is sent in so many rounds.
+const WARM_UP_ROUNDS: u64 = 5;
 
 /// What a session's transport needs to know.
 #[derive(Clone)]
@@ -121,6 +123,32 @@ impl Wire {
         })
     }
 
+    /// Fills the connections with padding, both ways at once, in rounds: neither direction is idle for long while the other is still busy, or its window would
+    /// close again. Whoever has gone through the barrier that follows the last round knows that all padding has arrived.
+    fn warm_up(&self, peers: &[Party]) -> Result<(), LinkError> {
+        let mut left = self.options.warm_up;
+        let round = left.div_ceil(WARM_UP_ROUNDS);
+        while left > 0 {
+            let here = round.min(left);
+            peers.iter().for_each(|peer| self.lane(*peer, Phase::Online).pad(here));
+            self.meet(peers, Phase::Online)?;
+            left -= here;
+        }
+        Ok(())
+    }
+
+    /// Waits until all have come here.
+    fn meet(&self, peers: &[Party], phase: Phase) -> Result<(), LinkError> {
+        peers.iter().for_each(|peer| self.lane(*peer, phase).say(Frame::barrier(phase)));
+        for &peer in peers {
+            match self.next(self.lane(peer, phase), phase)?.frame {
+                Frame::Barrier(theirs) if theirs == phase => {}
+                other => return Err(unexpected(peer, &other, &format!("the start of the {phase} phase"))),
+            }
+        }
+        Ok(())
+    }
+
     /// The bytes of a body whose header was read.
     fn body(&self, lane: &Lane, phase: Phase, length: usize) -> Result<Vec<u8>, LinkError> {
         let mut bytes = Vec::with_capacity(length);
@@ -225,20 +253,10 @@ impl Transport for Wire {
             .into_iter()
             .filter(|peer| *peer != me && (phase != Phase::Online || *peer != Party::Dealer))
             .collect();
-        for peer in &peers {
-            let lane = self.lane(*peer, phase);
-            if phase == Phase::Online && self.options.warm_up > 0 {
-                lane.pad(self.options.warm_up);
-            }
-            lane.say(Frame::barrier(phase));
+        if phase == Phase::Online {
+            self.warm_up(&peers)?;
         }
-        for peer in peers {
-            let lane = self.lane(peer, phase);
-            match self.next(lane, phase)?.frame {
-                Frame::Barrier(theirs) if theirs == phase => {}
-                other => return Err(unexpected(peer, &other, &format!("the start of the {phase} phase"))),
-            }
-        }
+        self.meet(&peers, phase)?;
         Ok(Instant::now())
     }
 

@@ -12,14 +12,11 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
+use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 use tun_rs::{DeviceBuilder, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
-
-/// The last stretch before a packet is due is spun. An idle virtual processor wakes later than that, which a probe of the link sees;
-/// spinning longer would take the processor from the parties, whose packets are 12 us apart at 1 Gbit/s.
-const SPIN: Duration = Duration::from_micros(20);
 
 #[derive(Parser)]
 struct Args {
@@ -32,6 +29,9 @@ struct Args {
     /// Of each direction, in Mbit/s
     #[arg(long)]
     mbit: f64,
+    /// Where the work for each device is done; anywhere unless given
+    #[arg(long, num_args = 2)]
+    cores: Vec<usize>,
     /// Bytes that wait before the link, at most
     #[arg(long, default_value_t = u64::MAX)]
     queue: u64,
@@ -39,11 +39,13 @@ struct Args {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let open = |name: &String| -> Result<Arc<SyncDevice>> {
+    let open = |end: usize| -> Result<Arc<Host>> {
+        let name = &args.devices[end];
         let device = DeviceBuilder::new().name(name).mtu(1500).offload(true).build_sync();
-        Ok(Arc::new(device.with_context(|| format!("cannot make the TUN device {name} (root is needed)"))?))
+        let device = device.with_context(|| format!("cannot make the TUN device {name} (root is needed)"))?;
+        Ok(Arc::new(Host { device, core: args.cores.get(end).copied() }))
     };
-    let (a, b) = (open(&args.devices[0])?, open(&args.devices[1])?);
+    let (a, b) = (open(0)?, open(1)?);
     let link =
         Link { delay: Duration::from_secs_f64(args.delay_ms / 1e3), ns_per_byte: 8e3 / args.mbit, queue: args.queue };
     // Whoever waits for the devices reads this line.
@@ -64,6 +66,31 @@ fn main() -> Result<()> {
     }
 }
 
+/// One end of the link.
+struct Host {
+    device: SyncDevice,
+    core: Option<usize>,
+}
+
+impl Host {
+    /// Starts a thread that works for it.
+    fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        let core = self.core;
+        std::thread::spawn(move || {
+            if let Some(core) = core {
+                let mut set = CpuSet::new();
+                set.set(core);
+                if let Err(error) = sched_setaffinity(None, &set) {
+                    eprintln!("cannot work on core {core}: {error}");
+                }
+            }
+            // Timers are not to be rounded up by 50 us.
+            let _ = set_current_timer_slack(std::num::NonZeroU64::new(1));
+            work();
+        });
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Link {
     delay: Duration,
@@ -72,14 +99,14 @@ struct Link {
 }
 
 /// Starts the threads that read at one end and write at the other.
-fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Arc<AtomicU64>) {
+fn direction(from: Arc<Host>, to: Arc<Host>, link: Link, dropped: Arc<AtomicU64>) {
     let (send, under_way) = mpsc::channel::<(Instant, Vec<u8>)>();
-    std::thread::spawn(move || {
+    from.clone().spawn(move || {
         let mut buffer = vec![0; 1 << 17];
         let mut free_at = Instant::now();
         // A device that was not brought up yet, or moves to its namespace, is tried again.
         loop {
-            let Ok(length) = from.recv(&mut buffer) else {
+            let Ok(length) = from.device.recv(&mut buffer) else {
                 std::thread::sleep(Duration::from_millis(10));
                 continue;
             };
@@ -96,18 +123,10 @@ fn direction(from: Arc<SyncDevice>, to: Arc<SyncDevice>, link: Link, dropped: Ar
             }
         }
     });
-    std::thread::spawn(move || {
-        // Timers are not to be rounded up by 50 us.
-        let _ = rustix::thread::set_current_timer_slack(std::num::NonZeroU64::new(1));
+    to.clone().spawn(move || {
         for (due, packet) in under_way {
-            let left = due.saturating_duration_since(Instant::now());
-            if left > SPIN {
-                std::thread::sleep(left - SPIN);
-            }
-            while Instant::now() < due {
-                std::hint::spin_loop();
-            }
-            let _ = to.send(&packet);
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            let _ = to.device.send(&packet);
         }
     });
 }
