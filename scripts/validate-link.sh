@@ -19,8 +19,8 @@ MBITS=${MBITS:-20 100 1000}
 REPETITIONS=${REPETITIONS:-3}
 MODEL=${MODEL:-minionn}
 
-if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ] || ! command -v ip > /dev/null; then
-    echo "skipped: network namespaces and TUN devices take root, /dev/net/tun and ip(8)"
+if [ "$(id -u)" != 0 ] || [ ! -c /dev/net/tun ] || ! command -v ip > /dev/null || ! chrt --fifo 10 true 2> /dev/null; then
+    echo "skipped: network namespaces, TUN devices and a link that does not wait take root, /dev/net/tun, ip(8) and chrt(1)"
     exit 0
 fi
 if ! grep -qw "$CONGESTION" /proc/sys/net/ipv4/tcp_available_congestion_control; then
@@ -130,7 +130,7 @@ for mbit in $MBITS; do
         folder="$OUT/$CONGESTION/$rtt-$mbit"
         mkdir -p "$folder"
         up "$rtt" "$mbit"
-        inside client "$LONGHAUL" probe 10.77.0.1:7001 > "$folder/link.toml"
+        $ON_CLIENT ip netns exec lh-client "$LONGHAUL" probe 10.77.0.1:7001 > "$folder/link.toml"
         # Five times what the path holds, each way, and at least 4 MB.
         padding=$(awk "BEGIN { bytes = 5 * $rtt * $mbit * 125; print int(bytes < 4e6 ? 4e6 : bytes) }")
         for start in cold warm; do

@@ -10,7 +10,7 @@ use longhaul::units::{BitRate, Nanos};
 /// Measure the link to a server, and print the [[link]] that emulates it
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul probe server.example:7001\n  longhaul probe server.example:7001 --name office >> scenario.toml\n\nThe server is a `longhaul serve` that has no session under way. Round trips are medians of 20; rates are of the second half of transfers that take at least 2 s each way, measured at the receiver."
+    after_help = "Examples:\n  longhaul probe server.example:7001\n  longhaul probe server.example:7001 --name office >> scenario.toml\n\nThe server is a `longhaul serve` that has no session under way. Round trips are medians of 20; rates are of the second half of transfers that take at least 2 s each way, measured at the receiver, without the slowest quarter of it."
 )]
 pub struct Args {
     /// Where the server listens

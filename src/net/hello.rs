@@ -11,7 +11,7 @@ use crate::link::Party;
 use serde::{Deserialize, Serialize};
 
 /// Version of what is on the wire.
-const WIRE_VERSION: u32 = 1;
+const WIRE_VERSION: u32 = 2;
 
 /// Names one execution among a party's sessions: random, made by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -170,7 +170,7 @@ mod tests {
         let other = r#"{"longhaul":"9.0.0","wire":7,"something":"new"}"#;
         let said = Hello::decode(other.as_bytes()).expect_err("another version");
         assert!(said.contains("version 9.0.0, wire 7, does not fit"), "{said}");
-        let strange = format!(r#"{{"longhaul":"{}","wire":1,"session":"xyz"}}"#, env!("CARGO_PKG_VERSION"));
+        let strange = format!(r#"{{"longhaul":"{}","wire":{WIRE_VERSION},"session":"xyz"}}"#, env!("CARGO_PKG_VERSION"));
         assert!(Hello::decode(strange.as_bytes()).expect_err("no session").contains("no session"));
         assert!(Hello::decode(b"GET / HTTP/1.1").is_err());
     }

@@ -349,7 +349,7 @@ fn another_version_is_told_so() {
     let hello = Hello { longhaul: "9.9.9".into(), ..Hello::new(Session::random(), Purpose::Probe) };
     let (client, server) = place.meet_with(&place.credentials(CLIENT), &place.credentials(SERVER), &hello);
     let said = client.err().expect("refused").to_string();
-    assert!(said.contains("the server refuses: version 9.9.9, wire 1, does not fit"), "{said}");
+    assert!(said.contains("the server refuses: version 9.9.9, wire 2, does not fit"), "{said}");
     assert!(server.err().expect("refused").to_string().contains("run the same version on all machines"));
 }
 

@@ -16,7 +16,7 @@ use rustix::thread::{CpuSet, sched_setaffinity, set_current_timer_slack};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
-use tun_rs::{DeviceBuilder, SyncDevice, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
+use tun_rs::{DeviceBuilder, SyncDevice, VIRTIO_NET_HDR_GSO_UDP_L4, VIRTIO_NET_HDR_LEN, VirtioNetHdr};
 
 #[derive(Parser)]
 struct Args {
@@ -139,9 +139,13 @@ fn on_the_wire(packet: &[u8]) -> Option<u64> {
     if header.gso_size == 0 {
         return Some(length);
     }
-    // The checksum is TCP's, whose header says how long it is.
-    let tcp = usize::from(header.csum_start);
-    let headers = tcp as u64 + 4 * u64::from(packet.get(tcp + 12)? >> 4);
+    // The checksum is that of TCP, whose header says how long it is, or of UDP.
+    let start = usize::from(header.csum_start);
+    let own = match header.gso_type {
+        VIRTIO_NET_HDR_GSO_UDP_L4 => 8,
+        _ => 4 * u64::from(packet.get(start + 12)? >> 4),
+    };
+    let headers = start as u64 + own;
     let segments = length.checked_sub(headers)?.div_ceil(header.gso_size.into());
     Some(length + segments.saturating_sub(1) * headers)
 }

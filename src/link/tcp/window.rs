@@ -18,7 +18,7 @@ const HYSTART_LEAST: f64 = 16.0;
 const TRAIN_GAP: u64 = 2_000_000;
 /// HyStart: at the start of each round, 8 acknowledgements of two segments each are samples of the round-trip time.
 const SAMPLES: u64 = 16;
-/// The receiver makes more room once a flight of more than such a part of it has come: 20 segments of 62. Linux looks for ten, when a round trip is over and
+/// The receiver makes more room once a flight of more than such a part of it has come, 20 segments of 62. Linux looks for ten, when a round trip is over and
 /// its application has read them, on a fast link too late for the flight after (measured).
 const ROOM_GROWS: u64 = 3;
 /// A retransmission time-out is at least this much longer than the round trip (Linux).

@@ -18,9 +18,12 @@ const FIRST: u64 = 256 << 10;
 const MOST: u64 = 1 << 30;
 /// Long enough to be believed.
 const ENOUGH: Duration = Duration::from_secs(2);
-/// The second half of a transfer is timed in so many pieces. A sender that pauses in one of them, as BBR does every ten seconds to see the
-/// shortest round trip, is not taken for a slower link.
+/// The second half of a transfer is timed in so many pieces,
 const PIECES: usize = 8;
+/// of which the slowest do not count: a sender that pauses, as BBR does every ten seconds to see the shortest round trip, is not taken for a slower link.
+const PAUSES: usize = 2;
+/// No link is faster, bit/s.
+const ABSURD: u64 = 1_000_000_000_000_000;
 /// Written at once.
 const BLOCK: u64 = 256 << 10;
 
@@ -52,7 +55,7 @@ enum Request {
 /// How fast padding came.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Arrived {
-    /// The median of the second half's pieces: in the first half a connection gains speed.
+    /// In the second half, without its slowest pieces: in the first half a connection gains speed.
     bits_per_s: u64,
     /// From the first byte to the last.
     all_ns: u64,
@@ -146,6 +149,9 @@ async fn grow(
     let mut bytes = FIRST;
     loop {
         let arrived = transfer(bytes, connection).await?;
+        if arrived.bits_per_s == 0 || arrived.bits_per_s > ABSURD {
+            return Err(format!("it says that padding came at {} bit/s", arrived.bits_per_s));
+        }
         if arrived.is_enough(bytes) {
             return Ok(BitRate(arrived.bits_per_s));
         }
@@ -222,7 +228,7 @@ async fn receive(connection: &mut Connection, bytes: u64, silence: Duration) -> 
         return Err("more padding came than was announced".to_string());
     }
     let first = first.ok_or("padding came that was not announced")?;
-    let bits_per_s = stretches.median_rate().ok_or("all padding came at once")?;
+    let bits_per_s = stretches.rate().ok_or("all padding came at once")?;
     Ok(Arrived { bits_per_s, all_ns: first.elapsed().as_nanos() as u64 })
 }
 
@@ -249,14 +255,20 @@ impl Stretches {
     }
 
     /// bit/s.
-    fn median_rate(&self) -> Option<u64> {
-        let rate = |pair: &[(u64, Instant)]| {
-            let &[(before, from), (after, to)] = pair else { unreachable!("pairs") };
-            (after - before) as f64 * 8e9 / (to - from).as_nanos().max(1) as f64
-        };
-        let mut rates: Vec<u64> = self.marks.windows(2).map(|pair| rate(pair) as u64).collect();
-        rates.sort_unstable();
-        rates.get(rates.len() / 2).copied()
+    fn rate(&self) -> Option<u64> {
+        let mut pieces: Vec<(u64, u128)> = self
+            .marks
+            .windows(2)
+            .map(|pair| {
+                let &[(before, from), (after, to)] = pair else { unreachable!("pairs") };
+                (after - before, (to - from).as_nanos().max(1))
+            })
+            .collect();
+        // Fastest first.
+        pieces.sort_by(|(bytes, ns), (others, other)| (u128::from(*others) * ns).cmp(&(u128::from(*bytes) * other)));
+        let counted = pieces.len().saturating_sub(PAUSES);
+        let (bytes, ns) = pieces[..counted].iter().fold((0, 0), |(bytes, ns), piece| (bytes + piece.0, ns + piece.1));
+        (ns > 0).then(|| (bytes as f64 * 8e9 / ns as f64) as u64)
     }
 }
 
@@ -272,7 +284,7 @@ mod tests {
             now += Duration::from_micros(gap);
             stretches.saw(1000, now);
         }
-        stretches.median_rate().expect("several pieces")
+        stretches.rate().expect("several pieces")
     }
 
     #[test]
@@ -285,6 +297,14 @@ mod tests {
 
     #[test]
     fn a_link_that_is_slower_most_of_the_time_is() {
-        assert_eq!(rate_of(|i| if i < 2500 { 1000 } else { 4000 }), 2_000_000);
+        // A fast quarter of the second half, and two thirds of the slow rest.
+        assert_eq!(rate_of(|i| if i < 2500 { 1000 } else { 4000 }), 8_000_000 * 6 / (2 + 4 * 4));
+    }
+
+    #[test]
+    fn bursts_of_a_window_are_averaged() {
+        // 300 kB at once, and nothing for the rest of a round trip of 300 ms: the second half holds six and a half of them.
+        let rate = rate_of(|i| if i % 300 == 0 { 300_000 } else { 0 });
+        assert!((7_000_000..11_000_000).contains(&rate), "{rate}");
     }
 }

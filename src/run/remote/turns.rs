@@ -1,7 +1,7 @@
-//! How many connections may be in a handshake at the same time: nobody who says nothing keeps the others out.
+//! How many connections may be in a handshake at the same time: one address that says nothing does not keep the others out.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -40,8 +40,7 @@ impl Turns {
 
     /// `None` if the address has its share.
     pub fn give(self: &Arc<Turns>, place: Place, address: IpAddr) -> Option<Turn> {
-        // An address with many faces is one: IPv4 comes to a socket for both as IPv6.
-        let address = address.to_canonical();
+        let address = host(address);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let count = taken.entry(address).or_default();
         if *count == MOST_OF_ONE {
@@ -49,6 +48,14 @@ impl Turns {
         }
         *count += 1;
         Some(Turn { turns: self.clone(), address, _place: place })
+    }
+}
+
+/// What stands for whoever has `address`: IPv4 comes to a socket for both as IPv6, and of IPv6 a host has a network of 64 bits.
+fn host(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        address => address,
     }
 }
 
@@ -65,6 +72,13 @@ impl Drop for Turn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_host_is_an_address_or_a_network() {
+        let host_of = |text: &str| host(text.parse().unwrap()).to_string();
+        assert_eq!(host_of("::ffff:10.0.0.1"), "10.0.0.1");
+        assert_eq!(host_of("2001:db8:0:1:2:3:4:5"), "2001:db8:0:1::");
+    }
 
     #[tokio::test]
     async fn one_address_gets_its_share_and_leaves_the_rest() {
