@@ -170,7 +170,8 @@ mod tests {
         let other = r#"{"longhaul":"9.0.0","wire":7,"something":"new"}"#;
         let said = Hello::decode(other.as_bytes()).expect_err("another version");
         assert!(said.contains("version 9.0.0, wire 7, does not fit"), "{said}");
-        let strange = format!(r#"{{"longhaul":"{}","wire":{WIRE_VERSION},"session":"xyz"}}"#, env!("CARGO_PKG_VERSION"));
+        let strange =
+            format!(r#"{{"longhaul":"{}","wire":{WIRE_VERSION},"session":"xyz"}}"#, env!("CARGO_PKG_VERSION"));
         assert!(Hello::decode(strange.as_bytes()).expect_err("no session").contains("no session"));
         assert!(Hello::decode(b"GET / HTTP/1.1").is_err());
     }
