@@ -149,3 +149,28 @@ fn on_the_wire(packet: &[u8]) -> Option<u64> {
     let segments = length.checked_sub(headers)?.div_ceil(header.gso_size.into());
     Some(length + segments.saturating_sub(1) * headers)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tun_rs::VIRTIO_NET_HDR_GSO_TCPV4;
+
+    /// `payload` bytes behind IPv4 and `own` bytes of a header that says so, in pieces of `gso_size`.
+    fn packet(gso_type: u8, gso_size: u16, own: usize, payload: usize) -> Vec<u8> {
+        let header = VirtioNetHdr { gso_type, gso_size, csum_start: 20, ..VirtioNetHdr::default() };
+        let mut packet = vec![0; VIRTIO_NET_HDR_LEN + 20 + own + payload];
+        header.encode(&mut packet).expect("there is room");
+        packet[VIRTIO_NET_HDR_LEN + 20 + 12] = (own as u8 / 4) << 4;
+        packet
+    }
+
+    #[test]
+    fn every_segment_pays_its_headers() {
+        // One of 1448 bytes, sixteen of them, and sixteen and a bit; TCP's header has time stamps.
+        assert_eq!(on_the_wire(&packet(0, 0, 32, 1448)), Some(1500));
+        assert_eq!(on_the_wire(&packet(VIRTIO_NET_HDR_GSO_TCPV4, 1448, 32, 16 * 1448)), Some(16 * 1500));
+        assert_eq!(on_the_wire(&packet(VIRTIO_NET_HDR_GSO_TCPV4, 1448, 32, 16 * 1448 + 1)), Some(16 * 1500 + 53));
+        assert_eq!(on_the_wire(&packet(VIRTIO_NET_HDR_GSO_UDP_L4, 1000, 8, 3000)), Some(3 * 1028));
+        assert_eq!(on_the_wire(&[0; 3]), None);
+    }
+}
