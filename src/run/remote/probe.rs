@@ -55,8 +55,8 @@ enum Request {
 /// How fast padding came.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 struct Arrived {
-    /// In the second half, without its slowest pieces: in the first half a connection gains speed.
-    bits_per_s: u64,
+    /// In the second half, without its slowest pieces: in the first half a connection gains speed. `None` if it came in fewer pieces.
+    bits_per_s: Option<u64>,
     /// From the first byte to the last.
     all_ns: u64,
 }
@@ -64,6 +64,16 @@ struct Arrived {
 impl Arrived {
     fn is_enough(self, sent: u64) -> bool {
         self.all_ns >= ENOUGH.as_nanos() as u64 || sent >= MOST
+    }
+
+    /// What is believed of a transfer of `sent` bytes; `None` if a longer one is needed.
+    fn rate(self, sent: u64) -> Result<Option<BitRate>, String> {
+        match self.bits_per_s.filter(|_| self.is_enough(sent)) {
+            Some(rate @ 1..=ABSURD) => Ok(Some(BitRate(rate))),
+            Some(rate) => Err(format!("it says that padding came at {rate} bit/s")),
+            None if sent >= MOST => Err("all padding came at once".to_string()),
+            None => Ok(None),
+        }
     }
 }
 
@@ -149,11 +159,8 @@ async fn grow(
     let mut bytes = FIRST;
     loop {
         let arrived = transfer(bytes, connection).await?;
-        if arrived.bits_per_s == 0 || arrived.bits_per_s > ABSURD {
-            return Err(format!("it says that padding came at {} bit/s", arrived.bits_per_s));
-        }
-        if arrived.is_enough(bytes) {
-            return Ok(BitRate(arrived.bits_per_s));
+        if let Some(rate) = arrived.rate(bytes)? {
+            return Ok(rate);
         }
         bytes *= 2;
     }
@@ -228,8 +235,7 @@ async fn receive(connection: &mut Connection, bytes: u64, silence: Duration) -> 
         return Err("more padding came than was announced".to_string());
     }
     let first = first.ok_or("padding came that was not announced")?;
-    let bits_per_s = stretches.rate().ok_or("all padding came at once")?;
-    Ok(Arrived { bits_per_s, all_ns: first.elapsed().as_nanos() as u64 })
+    Ok(Arrived { bits_per_s: stretches.rate(), all_ns: first.elapsed().as_nanos() as u64 })
 }
 
 /// When the second half of a transfer, and each of its pieces, had come.
@@ -299,6 +305,23 @@ mod tests {
     fn a_link_that_is_slower_most_of_the_time_is() {
         // A fast quarter of the second half, and two thirds of the slow rest.
         assert_eq!(rate_of(|i| if i < 2500 { 1000 } else { 4000 }), 8_000_000 * 6 / (2 + 4 * 4));
+    }
+
+    #[test]
+    fn what_came_at_once_asks_for_more() {
+        let mut stretches = Stretches::of(1 << 18);
+        stretches.saw(1 << 17, Instant::now());
+        stretches.saw(1 << 17, Instant::now());
+        assert_eq!(stretches.rate(), None);
+        let arrived = |bits_per_s, all_ns| Arrived { bits_per_s, all_ns };
+        assert_eq!(arrived(None, 1).rate(1 << 18), Ok(None));
+        assert_eq!(arrived(Some(80), 1).rate(1 << 18), Ok(None));
+        assert_eq!(arrived(None, 3_000_000_000).rate(1 << 18), Ok(None));
+        assert_eq!(arrived(Some(80), 3_000_000_000).rate(1 << 18), Ok(Some(BitRate(80))));
+        assert_eq!(arrived(Some(80), 1).rate(MOST), Ok(Some(BitRate(80))));
+        for absurd in [None, Some(0), Some(u64::MAX)] {
+            arrived(absurd, 3_000_000_000).rate(MOST).expect_err("nothing to believe");
+        }
     }
 
     #[test]
