@@ -104,7 +104,7 @@ def svg(table):
     """Error by condition: a column each; `tcp` filled, `ideal` open."""
     table = [r for r in table if r["congestion"] == "cubic"]
     columns = list(dict.fromkeys((r["mbit"], r["rtt_ms"], r["start"]) for r in table))
-    left, top, step, height, low, high = 70, 50, 54, 360, -0.65, 0.35
+    left, top, step, height, low, high = 70, 50, 54, 360, -0.65, 0.15
     width = left + step * len(columns) + 30
     y = lambda error: top + height * (high - max(low, min(high, error))) / (high - low)
     out = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{top + height + 110}" '
@@ -112,10 +112,10 @@ def svg(table):
            f'<text x="{left}" y="24" font-size="15">Predicted online time against a real TCP connection '
            '(CUBIC): error by condition</text>',
            f'<rect x="{left}" y="{y(0.05):.1f}" width="{step * len(columns)}" height="{y(-0.05) - y(0.05):.1f}" fill="#dfead9"/>']
-    for tick in range(-60, 21, 20):
+    for tick in range(-60, 1, 20):
         out.append(f'<line x1="{left}" x2="{left + step * len(columns)}" y1="{y(tick / 100):.1f}" y2="{y(tick / 100):.1f}" '
                    f'stroke="{"#555" if tick == 0 else "#ddd"}"/>')
-        out.append(f'<text x="{left - 8}" y="{y(tick / 100) + 4:.1f}" text-anchor="end">{tick:+d} %</text>')
+        out.append(f'<text x="{left - 8}" y="{y(tick / 100) + 4:.1f}" text-anchor="end">{tick} %</text>')
     protocols = list(dict.fromkeys(r["protocol"] for r in table))
     for place, column in enumerate(columns):
         x = left + step * (place + 0.5)
