@@ -8,7 +8,7 @@ use longhaul::run::{Part, deal};
 /// Hand out correlated randomness to a server and its clients
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul dealer\n  longhaul dealer scenarios/pillar.toml --listen 0.0.0.0:7002 --keys /etc/longhaul\n\nThe third party of the protocols: it sees neither images nor weights nor anything that depends on them, but whoever is in league with it sees everything. Run it where neither the server nor the client rules. It needs the scenario, no weights and no images. A line per session goes to standard output. Ctrl-C ends."
+    after_help = "Examples:\n  longhaul dealer\n  longhaul dealer scenarios/pillar.toml --listen 0.0.0.0:7002 --keys /etc/longhaul\n\nThe third party of the protocols: it sees neither images nor weights nor anything that depends on them, but whoever is in league with it sees everything. Run it where neither the server nor the client rules. It needs the scenario, no weights and no images. A line per session goes to standard output. Ctrl-C or SIGTERM ends."
 )]
 pub struct Args {
     /// Where to listen

@@ -8,7 +8,7 @@ use longhaul::run::{Part, serve};
 /// Serve a scenario's networks to clients on other machines
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  longhaul serve --dealer dealer.example:7002\n  longhaul serve scenarios/pillar.toml --listen 0.0.0.0:7001 --dealer 10.0.0.3:7002 --keys /etc/longhaul\n\nTalks mutual TLS with certificates of `longhaul keys`; a client must have the same version and scenario. It gets predictions, never weights; the server never sees an image. One session at a time, each with fresh randomness of the operating system. A line per session goes to standard output. Ctrl-C ends."
+    after_help = "Examples:\n  longhaul serve --dealer dealer.example:7002\n  longhaul serve scenarios/pillar.toml --listen 0.0.0.0:7001 --dealer 10.0.0.3:7002 --keys /etc/longhaul\n\nTalks mutual TLS with certificates of `longhaul keys`; a client must have the same version and scenario. It gets predictions, never weights; the server never sees an image. One session at a time, each with fresh randomness of the operating system. A line per session goes to standard output. Ctrl-C or SIGTERM ends."
 )]
 pub struct Args {
     /// Where to listen
